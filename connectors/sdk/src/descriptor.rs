@@ -1,0 +1,48 @@
+//! How a connector introduces itself to the registry: names, settings and a way to open it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use schemars::Schema;
+
+use crate::destination::Destination;
+use crate::error::ConnectorError;
+use crate::source::Source;
+
+/// What a connector may know of the project that opens it.
+#[derive(Clone, Debug)]
+pub struct OpenContext {
+    /// The project's folder; relative paths in settings start here.
+    pub root: PathBuf,
+    /// The connection's name in `outflow.yaml`.
+    pub connection: String,
+}
+
+/// A source connector.
+#[derive(Clone, Copy)]
+pub struct SourceDescriptor {
+    /// The value of `type:`.
+    pub type_name: &'static str,
+    /// One line for lists and the reference.
+    pub title: &'static str,
+    /// JSON Schema of the settings beside `type:`; doc comments become the reference.
+    pub settings_schema: fn() -> Schema,
+    /// Opens a connection from settings that passed the schema; does no I/O on the network.
+    pub open: fn(serde_json::Value, &OpenContext) -> Result<Arc<dyn Source>, ConnectorError>,
+}
+
+/// A destination connector.
+#[derive(Clone, Copy)]
+pub struct DestinationDescriptor {
+    /// The value of `type:`.
+    pub type_name: &'static str,
+    /// One line for lists and the reference.
+    pub title: &'static str,
+    /// JSON Schema of the settings beside `type:`.
+    pub settings_schema: fn() -> Schema,
+    /// JSON Schema of the keys a mapping may have for this destination alone (`create_fields`,
+    /// `audience`, …), at the mapping's top level.
+    pub mapping_schema: fn() -> Schema,
+    /// Opens a connection from settings that passed the schema; does no I/O on the network.
+    pub open: fn(serde_json::Value, &OpenContext) -> Result<Arc<dyn Destination>, ConnectorError>,
+}

@@ -1,0 +1,368 @@
+//! Canonical values: what a mapped field holds between source and destination.
+//!
+//! Two values that mean the same are equal here whatever their warehouse type was: text is NFC,
+//! numbers are exact decimals without trailing zeros (so `1`, `1.0` and `1.00` are one value),
+//! instants are UTC microseconds, JSON has sorted keys.
+
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp, civil};
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
+
+/// One canonical value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// SQL NULL.
+    Null,
+    /// True or false.
+    Bool(bool),
+    /// An exact number.
+    Number(Decimal),
+    /// NFC text.
+    Text(String),
+    /// Days since 1970-01-01.
+    Date(i32),
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    Timestamp(i64),
+    /// Compact JSON with sorted keys.
+    Json(String),
+    /// A list of texts.
+    List(Vec<String>),
+}
+
+impl Value {
+    /// Text in NFC.
+    pub fn text(text: &str) -> Self {
+        Value::Text(nfc(text))
+    }
+
+    /// JSON with sorted keys and no spaces.
+    ///
+    /// # Errors
+    /// When `text` is not JSON.
+    pub fn json(text: &str) -> Result<Self, serde_json::Error> {
+        let value: serde_json::Value = serde_json::from_str(text)?;
+        Ok(Value::Json(sorted_json(&value)))
+    }
+
+    /// Whether this is NULL.
+    pub fn is_null(&self) -> bool {
+        matches!(self, Value::Null)
+    }
+}
+
+/// The value as a person would write it: numbers without exponent or trailing zeros, ISO 8601
+/// dates, instants in UTC with `Z`, lists joined by commas, NULL as nothing.
+impl fmt::Display for Value {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Null => Ok(()),
+            Value::Bool(value) => write!(formatter, "{value}"),
+            Value::Number(value) => write!(formatter, "{value}"),
+            Value::Text(value) | Value::Json(value) => formatter.write_str(value),
+            Value::Date(days) => match civil_date(*days) {
+                Some(date) => write!(formatter, "{date}"),
+                None => write!(formatter, "{days} days after 1970-01-01"),
+            },
+            Value::Timestamp(micros) => match Timestamp::from_microsecond(*micros) {
+                Ok(instant) => write!(formatter, "{instant}"),
+                Err(_) => write!(formatter, "{micros} microseconds after 1970-01-01"),
+            },
+            Value::List(items) => formatter.write_str(&items.join(",")),
+        }
+    }
+}
+
+/// The calendar date `days` after 1970-01-01, if the calendar reaches that far.
+pub fn civil_date(days: i32) -> Option<civil::Date> {
+    civil::date(1970, 1, 1)
+        .checked_add(SignedDuration::from_hours(i64::from(days) * 24))
+        .ok()
+}
+
+/// Days from 1970-01-01 to `date`.
+pub fn days_since_epoch(date: civil::Date) -> i32 {
+    let hours = civil::date(1970, 1, 1).duration_until(date).as_hours();
+    i32::try_from(hours / 24).unwrap_or_default()
+}
+
+/// `text` in Unicode normal form C.
+pub fn nfc(text: &str) -> String {
+    if text.is_ascii() || is_nfc_quick(text.chars()) == IsNormalized::Yes {
+        text.to_owned()
+    } else {
+        text.nfc().collect()
+    }
+}
+
+/// Compact JSON with the keys of every object sorted.
+pub fn sorted_json(value: &serde_json::Value) -> String {
+    fn sort(value: &serde_json::Value) -> serde_json::Value {
+        match value {
+            serde_json::Value::Object(map) => {
+                let mut entries: Vec<_> = map.iter().collect();
+                entries.sort_by(|a, b| a.0.cmp(b.0));
+                entries
+                    .into_iter()
+                    .map(|(key, item)| (key.clone(), sort(item)))
+                    .collect()
+            }
+            serde_json::Value::Array(items) => items.iter().map(sort).collect(),
+            other => other.clone(),
+        }
+    }
+    sort(value).to_string()
+}
+
+/// An exact decimal number in its shortest form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decimal {
+    /// `unscaled × 10^-scale`; no trailing zero after the point.
+    Small {
+        /// The digits.
+        unscaled: i128,
+        /// How many of them follow the point.
+        scale: u8,
+    },
+    /// Numbers beyond 38 digits, as canonical text.
+    Big(String),
+}
+
+impl From<i64> for Decimal {
+    fn from(value: i64) -> Self {
+        Decimal::Small {
+            unscaled: i128::from(value),
+            scale: 0,
+        }
+    }
+}
+
+impl Decimal {
+    /// `unscaled × 10^-scale`, with trailing zeros after the point removed. A negative scale
+    /// multiplies.
+    pub fn new(mut unscaled: i128, mut scale: i16) -> Self {
+        if unscaled == 0 {
+            return Decimal::Small {
+                unscaled: 0,
+                scale: 0,
+            };
+        }
+        while scale > 0 && unscaled % 10 == 0 {
+            unscaled /= 10;
+            scale -= 1;
+        }
+        while scale < 0 {
+            match unscaled.checked_mul(10) {
+                Some(next) => {
+                    unscaled = next;
+                    scale += 1;
+                }
+                None => {
+                    let zeros = "0".repeat(usize::from(scale.unsigned_abs()));
+                    return Decimal::Big(format!("{unscaled}{zeros}"));
+                }
+            }
+        }
+        match u8::try_from(scale) {
+            Ok(scale) => Decimal::Small { unscaled, scale },
+            Err(_) => Decimal::Big(place_point(
+                &unscaled.to_string(),
+                usize::from(scale.unsigned_abs()),
+            )),
+        }
+    }
+
+    /// The decimal a 64-bit float prints as (its shortest form); none for NaN and infinities.
+    pub fn from_f64(value: f64) -> Option<Self> {
+        if !value.is_finite() {
+            return None;
+        }
+        // A float with at most 15 significant digits has one shortest decimal; find it without
+        // printing, since models are full of prices.
+        for (scale, power) in [(0i16, 1.0f64), (1, 10.0), (2, 100.0), (3, 1e3), (4, 1e4)] {
+            let shifted = (value * power).round();
+            if shifted.abs() < 1e15 && shifted / power == value {
+                return Some(Decimal::new(shifted as i128, scale));
+            }
+        }
+        Self::parse(&format!("{value:e}"))
+    }
+
+    /// Reads `-12.50`, `1e-7`, `+3`; none when it is not a number.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let (mantissa, exponent) = match text.find(['e', 'E']) {
+            Some(at) => (&text[..at], text[at + 1..].parse::<i32>().ok()?),
+            None => (text, 0),
+        };
+        let (negative, digits) = match mantissa.as_bytes().first()? {
+            b'-' => (true, &mantissa[1..]),
+            b'+' => (false, &mantissa[1..]),
+            _ => (false, mantissa),
+        };
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        let plain = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        if (whole.is_empty() && fraction.is_empty()) || !plain(whole) || !plain(fraction) {
+            return None;
+        }
+        if !(-1_000..=1_000).contains(&exponent) || digits.len() > 10_000 {
+            return None;
+        }
+        let all = format!("{whole}{fraction}");
+        let significant = all.trim_start_matches('0');
+        let mut scale = i32::try_from(fraction.len()).ok()? - exponent;
+        let mut kept = significant;
+        while scale > 0 && kept.ends_with('0') {
+            kept = &kept[..kept.len() - 1];
+            scale -= 1;
+        }
+        if kept.is_empty() {
+            return Some(Decimal::Small {
+                unscaled: 0,
+                scale: 0,
+            });
+        }
+        if let (Ok(unscaled), Ok(scale)) = (kept.parse::<i128>(), i16::try_from(scale)) {
+            return Some(Self::new(
+                if negative { -unscaled } else { unscaled },
+                scale,
+            ));
+        }
+        let sign = if negative { "-" } else { "" };
+        Some(Decimal::Big(if scale > 0 {
+            place_point(&format!("{sign}{kept}"), usize::try_from(scale).ok()?)
+        } else {
+            format!("{sign}{kept}{}", "0".repeat(usize::try_from(-scale).ok()?))
+        }))
+    }
+
+    /// Rounds half away from zero to `places` digits after the point.
+    #[must_use]
+    pub fn round(&self, places: u8) -> Self {
+        match self {
+            Decimal::Small { unscaled, scale } if *scale > places => {
+                let Some(unit) = 10i128.checked_pow(u32::from(scale - places)) else {
+                    return Decimal::Small {
+                        unscaled: 0,
+                        scale: 0,
+                    };
+                };
+                let half = unit / 2;
+                let shifted = if *unscaled < 0 {
+                    unscaled.saturating_sub(half)
+                } else {
+                    unscaled.saturating_add(half)
+                };
+                Decimal::new(shifted / unit, i16::from(places))
+            }
+            other => other.clone(),
+        }
+    }
+
+    /// The number as an integer, when it is one.
+    pub fn as_i128(&self) -> Option<i128> {
+        match self {
+            Decimal::Small { unscaled, scale: 0 } => Some(*unscaled),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Decimal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Decimal::Small { unscaled, scale: 0 } => write!(formatter, "{unscaled}"),
+            Decimal::Small { unscaled, scale } => {
+                formatter.write_str(&place_point(&unscaled.to_string(), usize::from(*scale)))
+            }
+            Decimal::Big(text) => formatter.write_str(text),
+        }
+    }
+}
+
+fn place_point(digits: &str, scale: usize) -> String {
+    let (sign, digits) = digits
+        .strip_prefix('-')
+        .map_or(("", digits), |rest| ("-", rest));
+    let padded = format!("{digits:0>width$}", width = scale + 1);
+    let (whole, fraction) = padded.split_at(padded.len() - scale);
+    format!("{sign}{whole}.{fraction}")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn equal_numbers_have_one_form() {
+        for text in ["1", "1.0", "1.00", "+1", "10e-1", "0.1e1", "001"] {
+            assert_eq!(Decimal::parse(text), Some(Decimal::from(1)), "{text}");
+        }
+        assert_eq!(Decimal::parse("-0.0"), Some(Decimal::from(0)));
+        assert_eq!(Decimal::from_f64(-0.0), Some(Decimal::from(0)));
+        assert_eq!(Decimal::from_f64(19.99), Decimal::parse("19.99"));
+        assert_eq!(Decimal::from_f64(f64::NAN), None);
+    }
+
+    #[test]
+    fn numbers_print_without_exponent() {
+        assert_eq!(Decimal::parse("1e-7").unwrap().to_string(), "0.0000001");
+        assert_eq!(Decimal::parse("-1.5e3").unwrap().to_string(), "-1500");
+        assert_eq!(
+            Decimal::from_f64(1e21).unwrap().to_string(),
+            "1000000000000000000000"
+        );
+        let huge = "123456789012345678901234567890123456789012345.5";
+        assert_eq!(Decimal::parse(huge).unwrap().to_string(), huge);
+        assert_eq!(Decimal::parse("12x"), None);
+        assert_eq!(Decimal::parse("."), None);
+        assert_eq!(Decimal::parse("1e999999999"), None);
+    }
+
+    #[test]
+    fn rounding_is_half_away_from_zero() {
+        let round = |text: &str, places| Decimal::parse(text).unwrap().round(places).to_string();
+        assert_eq!(round("2.345", 2), "2.35");
+        assert_eq!(round("-2.345", 2), "-2.35");
+        assert_eq!(round("2.5", 0), "3");
+        assert_eq!(round("7", 2), "7");
+    }
+
+    #[test]
+    fn dates_print_as_iso() {
+        assert_eq!(Value::Date(0).to_string(), "1970-01-01");
+        assert_eq!(Value::Date(-1).to_string(), "1969-12-31");
+        assert_eq!(days_since_epoch(civil::date(2026, 11, 2)), 20_759);
+        assert_eq!(
+            Value::Timestamp(1_500_000).to_string(),
+            "1970-01-01T00:00:01.5Z"
+        );
+    }
+
+    #[test]
+    fn json_keys_are_sorted() {
+        assert_eq!(
+            Value::json("{\"b\": [1, {\"d\":1,\"c\":2}], \"a\": null}").unwrap(),
+            Value::Json("{\"a\":null,\"b\":[1,{\"c\":2,\"d\":1}]}".into())
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_float_equals_the_decimal_it_prints_as(value in proptest::num::f64::NORMAL) {
+            let direct = Decimal::from_f64(value);
+            let printed = Decimal::parse(&format!("{value:e}"));
+            prop_assert_eq!(direct, printed);
+        }
+
+        #[test]
+        fn printing_and_reading_is_the_identity(unscaled in any::<i128>(), scale in 0i16..60) {
+            let number = Decimal::new(unscaled / 10, scale);
+            prop_assert_eq!(Decimal::parse(&number.to_string()), Some(number));
+        }
+    }
+}

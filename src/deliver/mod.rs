@@ -1,0 +1,1 @@
+//! The only retry loop: limits, retries, breaker, bisection and settled outcomes.

@@ -1,0 +1,1 @@
+//! YAML files in, a typed project or a list of problems out.

@@ -1,0 +1,1 @@
+//! What each destination last acknowledged, and everything else that outlives a run.

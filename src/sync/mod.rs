@@ -1,0 +1,1 @@
+//! Map, diff, plan and run.
