@@ -355,11 +355,7 @@ pub trait Destination: Send + Sync {
 
     /// Reads what the sync needs to know of the live object. Creates missing fields only when
     /// `create_missing` and the mapping says so.
-    async fn bind(
-        &self,
-        spec: ObjectSpec,
-        create_missing: bool,
-    ) -> Result<Arc<dyn Binding>, ConnectorError>;
+    async fn bind(&self, spec: ObjectSpec, create_missing: bool) -> Result<Arc<dyn Binding>, ConnectorError>;
 }
 
 /// A destination bound to one sync.
@@ -394,11 +390,7 @@ pub trait Binding: Send + Sync {
     ///
     /// # Errors
     /// Anything that concerns the request as a whole, classified.
-    async fn send(
-        &self,
-        request: &Request,
-        operations: &[Operation],
-    ) -> Result<Sent, ConnectorError>;
+    async fn send(&self, request: &Request, operations: &[Operation]) -> Result<Sent, ConnectorError>;
 
     /// Asks for a job's result; `None` while it runs.
     async fn settle(
@@ -409,10 +401,7 @@ pub trait Binding: Send + Sync {
         Err(ConnectorError::new(
             crate::ErrorKind::Internal,
             "no_jobs",
-            format!(
-                "this destination gave job {} but does not settle jobs",
-                ticket.id
-            ),
+            format!("this destination gave job {} but does not settle jobs", ticket.id),
         ))
     }
 }

@@ -88,9 +88,7 @@ impl From<ExchangeError> for ConnectorError {
                 ConnectorError::new(ErrorKind::Transient { after: None }, "unreachable", message)
                     .with_hint("check base_url, proxy and firewall; the run can simply be repeated")
             }
-            ExchangeError::Lost { .. } => {
-                ConnectorError::new(ErrorKind::Ambiguous, "no_answer", message)
-            }
+            ExchangeError::Lost { .. } => ConnectorError::new(ErrorKind::Ambiguous, "no_answer", message),
             ExchangeError::Invalid(_) => ConnectorError::config("invalid_request", message),
         }
     }
@@ -137,8 +135,8 @@ impl Network {
 #[async_trait]
 impl Exchange for Network {
     async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, ExchangeError> {
-        let url = reqwest::Url::parse(&request.url)
-            .map_err(|error| ExchangeError::Invalid(error.to_string()))?;
+        let url =
+            reqwest::Url::parse(&request.url).map_err(|error| ExchangeError::Invalid(error.to_string()))?;
         let host = match (url.host_str(), url.port_or_known_default()) {
             (Some(host), Some(port)) => format!("{host}:{port}"),
             _ => return Err(ExchangeError::Invalid("the address has no host".into())),
@@ -159,9 +157,7 @@ impl Exchange for Network {
         let headers = response
             .headers()
             .iter()
-            .filter_map(|(name, value)| {
-                Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
-            })
+            .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
             .collect();
         let mut body = BytesMut::new();
         while let Some(chunk) = response.chunk().await.map_err(lost)? {

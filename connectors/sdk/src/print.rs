@@ -126,11 +126,7 @@ impl Printer {
     }
 
     /// The hash of a key: each part in its canonical encoding behind its length.
-    pub fn key<'a>(
-        &self,
-        parts: impl IntoIterator<Item = &'a Value>,
-        scratch: &mut Vec<u8>,
-    ) -> KeyHash {
+    pub fn key<'a>(&self, parts: impl IntoIterator<Item = &'a Value>, scratch: &mut Vec<u8>) -> KeyHash {
         scratch.clear();
         for part in parts {
             let at = scratch.len();
@@ -220,9 +216,8 @@ mod tests {
     fn the_fast_paths_agree_with_the_encoding() {
         let printer = Printer::new(7);
         let mut scratch = Vec::new();
-        let mut same = |fast: Print, value: Value| {
-            assert_eq!(fast, printer.value(&value, &mut scratch), "{value:?}")
-        };
+        let mut same =
+            |fast: Print, value: Value| assert_eq!(fast, printer.value(&value, &mut scratch), "{value:?}");
         same(printer.null(), Value::Null);
         same(printer.bool(true), Value::Bool(true));
         same(printer.integer(-5), Value::Number(Decimal::from(-5)));

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp, civil};
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 /// One canonical value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Value {
     /// SQL NULL.
     Null,
@@ -115,7 +115,7 @@ pub fn sorted_json(value: &serde_json::Value) -> String {
 }
 
 /// An exact decimal number in its shortest form.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Decimal {
     /// `unscaled × 10^-scale`; no trailing zero after the point.
     Small {
@@ -223,10 +223,7 @@ impl Decimal {
             });
         }
         if let (Ok(unscaled), Ok(scale)) = (kept.parse::<i128>(), i16::try_from(scale)) {
-            return Some(Self::new(
-                if negative { -unscaled } else { unscaled },
-                scale,
-            ));
+            return Some(Self::new(if negative { -unscaled } else { unscaled }, scale));
         }
         let sign = if negative { "-" } else { "" };
         Some(Decimal::Big(if scale > 0 {
@@ -281,9 +278,7 @@ impl fmt::Display for Decimal {
 }
 
 fn place_point(digits: &str, scale: usize) -> String {
-    let (sign, digits) = digits
-        .strip_prefix('-')
-        .map_or(("", digits), |rest| ("-", rest));
+    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |rest| ("-", rest));
     let padded = format!("{digits:0>width$}", width = scale + 1);
     let (whole, fraction) = padded.split_at(padded.len() - scale);
     format!("{sign}{whole}.{fraction}")
@@ -337,10 +332,7 @@ mod tests {
         assert_eq!(Value::Date(0).to_string(), "1970-01-01");
         assert_eq!(Value::Date(-1).to_string(), "1969-12-31");
         assert_eq!(days_since_epoch(civil::date(2026, 11, 2)), 20_759);
-        assert_eq!(
-            Value::Timestamp(1_500_000).to_string(),
-            "1970-01-01T00:00:01.5Z"
-        );
+        assert_eq!(Value::Timestamp(1_500_000).to_string(), "1970-01-01T00:00:01.5Z");
     }
 
     #[test]

@@ -1,0 +1,148 @@
+//! Guards: what must hold before anything is written.
+
+use thiserror::Error;
+
+use crate::project::{Guards, Share};
+
+/// A guard stopped the run; nothing was sent.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum GuardStop {
+    /// Fewer rows than the mapping promises.
+    #[error(
+        "the model gave {read} rows, fewer than min_rows: {least}; check the model, or lower guards.min_rows"
+    )]
+    TooFewRows {
+        /// Rows read.
+        read: u64,
+        /// The guard.
+        least: u64,
+    },
+    /// An empty model would remove everything.
+    #[error(
+        "the model gave no rows while {known} records are known, so nothing is removed; check the model, or run `outflow state reset` if it is meant"
+    )]
+    Empty {
+        /// Records in the state.
+        known: u64,
+    },
+    /// Too many removals at once.
+    #[error(
+        "{removed} of {known} records would be removed, over the guard ({guard}); check the model, or raise guards.max_removed for one run"
+    )]
+    TooManyRemoved {
+        /// Removals planned.
+        removed: u64,
+        /// Records in the state.
+        known: u64,
+        /// The guard as people write it.
+        guard: String,
+    },
+    /// `key:` is not what the state was built with.
+    #[error(
+        "key is now {now}, but the state was built with {before}; put it back, or run `outflow state reset {sync}` to start anew"
+    )]
+    KeyChanged {
+        /// Sync name.
+        sync: String,
+        /// Columns of the state.
+        before: String,
+        /// Columns of the mapping.
+        now: String,
+    },
+}
+
+/// Removals allowed without a guard in the mapping: both must be exceeded to stop.
+const DEFAULT_ROWS: u64 = 100;
+const DEFAULT_PERCENT: f64 = 5.0;
+
+/// Checks a whole plan.
+///
+/// # Errors
+/// The first guard that does not hold.
+pub fn check(guards: &Guards, read: u64, known: u64, removed: u64) -> Result<(), GuardStop> {
+    if let Some(least) = guards.min_rows
+        && read < least
+    {
+        return Err(GuardStop::TooFewRows { read, least });
+    }
+    if removed == 0 {
+        return Ok(());
+    }
+    if read == 0 {
+        return Err(GuardStop::Empty { known });
+    }
+    let percent = removed as f64 * 100.0 / known.max(1) as f64;
+    let (stop, guard) = match &guards.max_removed {
+        None => (
+            removed > DEFAULT_ROWS && percent > DEFAULT_PERCENT,
+            format!("{DEFAULT_ROWS} rows and {DEFAULT_PERCENT}%"),
+        ),
+        Some(Share::Rows(rows)) => (removed > *rows, format!("max_removed: {rows}")),
+        Some(Share::Percent(most)) => (percent > *most, format!("max_removed: {most}%")),
+    };
+    if stop {
+        Err(GuardStop::TooManyRemoved {
+            removed,
+            known,
+            guard,
+        })
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn by_default_both_limits_must_be_exceeded() {
+        let guards = Guards::default();
+        assert!(
+            check(&guards, 900, 1_000, 100).is_ok(),
+            "100 rows are allowed whatever their share"
+        );
+        assert!(
+            check(&guards, 9_899, 10_000, 101).is_ok(),
+            "1 % is allowed whatever its number"
+        );
+        assert!(check(&guards, 800, 1_000, 101).is_err());
+    }
+
+    #[test]
+    fn an_explicit_guard_is_taken_as_it_is() {
+        let percent = Guards {
+            max_removed: Some(Share::Percent(5.0)),
+            ..Guards::default()
+        };
+        assert!(check(&percent, 90, 100, 5).is_ok());
+        assert!(check(&percent, 90, 100, 6).is_err());
+        let rows = Guards {
+            max_removed: Some(Share::Rows(3)),
+            ..Guards::default()
+        };
+        assert!(check(&rows, 90, 100, 4).is_err());
+    }
+
+    #[test]
+    fn an_empty_model_removes_nothing_and_few_rows_stop() {
+        assert_eq!(
+            check(&Guards::default(), 0, 10, 10),
+            Err(GuardStop::Empty { known: 10 })
+        );
+        assert!(
+            check(&Guards::default(), 0, 10, 0).is_ok(),
+            "nothing to remove, nothing to guard"
+        );
+        let guards = Guards {
+            min_rows: Some(5),
+            ..Guards::default()
+        };
+        assert_eq!(
+            check(&guards, 4, 0, 0),
+            Err(GuardStop::TooFewRows { read: 4, least: 5 })
+        );
+    }
+}

@@ -1,0 +1,462 @@
+//! Map: columns of the model become destination fields.
+//!
+//! A [`Mapping`] is compiled once per read against the model's schema. It gives, for a whole batch,
+//! each row's key hash and print without building a single value, and, for the few rows that need
+//! it, the row's [`Record`].
+
+use std::sync::Arc;
+
+use arrow::array::{Array, RecordBatch};
+use arrow::datatypes::{DataType, Schema};
+use outflow_sdk::destination::{FieldType, MappedField};
+use outflow_sdk::print::{KeyHash, Print, Printer, add_field, bind_to_key};
+use outflow_sdk::value::{Decimal, Value};
+
+use super::cast::cast;
+use super::columns::{self, ColumnMatch};
+use crate::project::{Cast, FieldMapping, FieldSource, NullPolicy, Sync};
+
+/// A mapping that does not fit the model's columns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ColumnProblem {
+    /// Where in the mapping: `key`, or `fields.NAME`.
+    pub path: String,
+    /// Stable code.
+    pub code: &'static str,
+    /// Our words.
+    pub message: String,
+    /// A column that may have been meant.
+    pub hint: Option<String>,
+}
+
+/// A row with its values, as it will be compared and sent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// Hash of the key.
+    pub key: KeyHash,
+    /// The key as people write it; parts joined by `/`.
+    pub key_text: String,
+    /// The row's print, bound to the key.
+    pub print: Print,
+    /// One value per mapped field; `None` = leave the destination as it is.
+    pub values: Vec<Option<Value>>,
+    /// Why the row cannot be sent: a code, a field number, our words.
+    pub fault: Option<Fault>,
+}
+
+/// Why a row cannot be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Stable code.
+    pub code: String,
+    /// Number of the field.
+    pub field: u16,
+    /// Our words, without the value.
+    pub message: String,
+}
+
+/// Keys and prints of one batch, row by row.
+#[derive(Debug, Default)]
+pub struct BatchPrints {
+    /// Key hashes; `None` where a part of the key is NULL.
+    pub keys: Vec<Option<KeyHash>>,
+    /// Row prints, bound to the key.
+    pub prints: Vec<Print>,
+}
+
+enum Reader {
+    Column {
+        at: usize,
+        cast: Option<(Cast, Option<u8>)>,
+    },
+    Template {
+        name: String,
+        columns: Vec<(String, usize)>,
+    },
+    Constant(Value),
+}
+
+struct MappedColumn {
+    field: String,
+    id: u64,
+    reader: Reader,
+    null: NullPolicy,
+}
+
+/// A mapping compiled against a schema.
+pub struct Mapping {
+    key: Vec<usize>,
+    fields: Vec<MappedColumn>,
+    printer: Printer,
+    templates: minijinja::Environment<'static>,
+}
+
+impl Mapping {
+    /// Compiles a sync's mapping.
+    ///
+    /// # Errors
+    /// Every column that is missing or ambiguous.
+    pub fn compile(sync: &Sync, schema: &Schema, printer: Printer) -> Result<Self, Vec<ColumnProblem>> {
+        let mut problems = Vec::new();
+        let mut find = |path: String, name: &str| match columns::find_column(schema, name) {
+            ColumnMatch::At(index) => index,
+            other => {
+                problems.push(column_problem(path, name, other, schema));
+                0
+            }
+        };
+        let key = sync.key.iter().map(|name| find("key".into(), name)).collect();
+        let mut templates = minijinja::Environment::new();
+        templates.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
+        let mut fields = Vec::with_capacity(sync.fields.len());
+        for mapping in &sync.fields {
+            let path = format!("fields.{}", mapping.field);
+            let reader = match &mapping.source {
+                FieldSource::Column(name) => Reader::Column {
+                    at: find(path, name),
+                    cast: mapping.cast.map(|to| (to, mapping.scale)),
+                },
+                FieldSource::Constant(value) => Reader::Constant(value.clone()),
+                FieldSource::Template { text, columns } => {
+                    let columns = columns
+                        .iter()
+                        .map(|name| (name.clone(), find(path.clone(), name)))
+                        .collect();
+                    // The project loader has parsed it before; a failure here would show as missing output.
+                    let _ = templates.add_template_owned(mapping.field.clone(), text.clone());
+                    Reader::Template {
+                        name: mapping.field.clone(),
+                        columns,
+                    }
+                }
+            };
+            fields.push(MappedColumn {
+                field: mapping.field.clone(),
+                id: printer.field(&mapping.field),
+                reader,
+                null: mapping.null,
+            });
+        }
+        if problems.is_empty() {
+            Ok(Self {
+                key,
+                fields,
+                printer,
+                templates,
+            })
+        } else {
+            Err(problems)
+        }
+    }
+
+    /// Every column a sync reads, without repeats, in mapping order.
+    pub fn columns_of(sync: &Sync) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        let mut add = |name: &str| {
+            if !names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+                names.push(name.to_owned());
+            }
+        };
+        sync.key.iter().for_each(|name| add(name));
+        for mapping in &sync.fields {
+            match &mapping.source {
+                FieldSource::Column(name) => add(name),
+                FieldSource::Template { columns, .. } => columns.iter().for_each(|name| add(name)),
+                FieldSource::Constant(_) => {}
+            }
+        }
+        names
+    }
+
+    /// The mapped fields with the types their values will have, for the destination to check.
+    pub fn fields_of(sync: &Sync, schema: Option<&Schema>) -> Vec<MappedField> {
+        sync.fields
+            .iter()
+            .map(|mapping| MappedField {
+                name: mapping.field.clone(),
+                value_type: value_type(mapping, schema),
+            })
+            .collect()
+    }
+
+    /// Keys and prints of every row of a batch.
+    pub fn prints(&self, batch: &RecordBatch, out: &mut BatchPrints) {
+        let rows = batch.num_rows();
+        out.prints.clear();
+        out.prints.resize(rows, 0);
+        self.keys(batch, &mut out.keys);
+        let mut scratch = Vec::new();
+        for field in &self.fields {
+            match &field.reader {
+                Reader::Column { at, cast: None } => {
+                    let (array, json) = columns::column(batch, *at);
+                    columns::add_column(array, json, self.printer, field.id, &mut out.prints);
+                }
+                Reader::Constant(value) => {
+                    let print = self.printer.value(value, &mut scratch);
+                    out.prints
+                        .iter_mut()
+                        .for_each(|row| *row = add_field(*row, field.id, print));
+                }
+                _ => {
+                    for (row, print) in out.prints.iter_mut().enumerate() {
+                        let own = match self.read(field, batch, row) {
+                            Ok(value) => self.printer.value(&value, &mut scratch),
+                            Err(_) => self.print_of_inputs(field, batch, row, &mut scratch),
+                        };
+                        *print = add_field(*print, field.id, own);
+                    }
+                }
+            }
+        }
+        for (print, key) in out.prints.iter_mut().zip(&out.keys) {
+            *print = bind_to_key(*print, key.unwrap_or_default());
+        }
+    }
+
+    /// One row with its values.
+    pub fn record(&self, batch: &RecordBatch, row: usize, prints: &BatchPrints) -> Record {
+        let mut fault = None;
+        let values = self
+            .fields
+            .iter()
+            .zip(0u16..)
+            .map(|(field, number)| match self.read(field, batch, row) {
+                Ok(Value::Null) => match field.null {
+                    NullPolicy::Clear => Some(Value::Null),
+                    NullPolicy::Keep => None,
+                    NullPolicy::Fail => {
+                        fault.get_or_insert_with(|| null_fault(field, number));
+                        None
+                    }
+                },
+                Ok(value) => Some(value),
+                Err(reason) => {
+                    let message = format!("the value for {} {reason}", field.field);
+                    fault.get_or_insert(Fault {
+                        code: "cannot_cast".into(),
+                        field: number,
+                        message,
+                    });
+                    None
+                }
+            })
+            .collect();
+        Record {
+            key: prints.keys[row].unwrap_or_default(),
+            key_text: self.key_text(batch, row),
+            print: prints.prints[row],
+            values,
+            fault,
+        }
+    }
+
+    /// The print of each value, `0` where the destination is left as it is.
+    pub fn value_prints(&self, values: &[Option<Value>]) -> Vec<Print> {
+        value_prints(self.printer, values)
+    }
+
+    /// The key of a row as people write it.
+    pub fn key_text(&self, batch: &RecordBatch, row: usize) -> String {
+        let parts: Vec<String> = self
+            .key
+            .iter()
+            .map(|&at| {
+                let (array, json) = columns::column(batch, at);
+                columns::value_at(array, row, json).map_or_else(|_| String::new(), |value| value.to_string())
+            })
+            .collect();
+        parts.join("/")
+    }
+
+    fn keys(&self, batch: &RecordBatch, keys: &mut Vec<Option<KeyHash>>) {
+        use arrow::array::AsArray;
+        use arrow::datatypes::Int64Type;
+
+        keys.clear();
+        if let [at] = self.key[..]
+            && batch.column(at).data_type() == &DataType::Int64
+        {
+            let array = batch.column(at).as_primitive::<Int64Type>();
+            keys.extend(
+                array
+                    .iter()
+                    .map(|value| value.map(|value| self.printer.integer_key(value.into()))),
+            );
+            return;
+        }
+        let mut scratch = Vec::new();
+        keys.extend((0..batch.num_rows()).map(|row| {
+            let mut parts = Vec::with_capacity(self.key.len());
+            for &at in &self.key {
+                let (array, json) = columns::column(batch, at);
+                match columns::value_at(array, row, json) {
+                    Ok(Value::Null) | Err(_) => return None,
+                    Ok(value) => parts.push(value),
+                }
+            }
+            Some(self.printer.key(&parts, &mut scratch))
+        }));
+    }
+
+    fn read(&self, field: &MappedColumn, batch: &RecordBatch, row: usize) -> Result<Value, &'static str> {
+        match &field.reader {
+            Reader::Constant(value) => Ok(value.clone()),
+            Reader::Column { at, cast: to } => {
+                let (array, json) = columns::column(batch, *at);
+                let value = columns::value_at(array, row, json)?;
+                match to {
+                    Some((to, scale)) => cast(value, *to, *scale),
+                    None => Ok(value),
+                }
+            }
+            Reader::Template {
+                name,
+                columns: inputs,
+            } => {
+                let mut context = std::collections::BTreeMap::new();
+                for (column, at) in inputs {
+                    let (array, json) = columns::column(batch, *at);
+                    context.insert(
+                        column.as_str(),
+                        template_value(&columns::value_at(array, row, json)?),
+                    );
+                }
+                let template = self
+                    .templates
+                    .get_template(name)
+                    .map_err(|_| "has a template that cannot be read")?;
+                let text = template
+                    .render(context)
+                    .map_err(|_| "cannot be made from its template")?;
+                let text = text.trim();
+                Ok(if text.is_empty() {
+                    Value::Null
+                } else {
+                    Value::text(text)
+                })
+            }
+        }
+    }
+
+    /// A print for a field that has no value, from what it is made of: it changes when they do.
+    fn print_of_inputs(
+        &self,
+        field: &MappedColumn,
+        batch: &RecordBatch,
+        row: usize,
+        scratch: &mut Vec<u8>,
+    ) -> Print {
+        let inputs: Vec<usize> = match &field.reader {
+            Reader::Column { at, .. } => vec![*at],
+            Reader::Template { columns, .. } => columns.iter().map(|(_, at)| *at).collect(),
+            Reader::Constant(_) => Vec::new(),
+        };
+        inputs
+            .into_iter()
+            .fold(self.printer.field("\u{0}broken"), |print, at| {
+                let (array, json) = columns::column(batch, at);
+                let own = columns::value_at(array, row, json)
+                    .map_or(1, |value| self.printer.value(&value, scratch));
+                add_field(print, at as u64, own)
+            })
+    }
+}
+
+/// The print of each value, `0` where the destination is left as it is.
+pub(crate) fn value_prints(printer: Printer, values: &[Option<Value>]) -> Vec<Print> {
+    let mut scratch = Vec::new();
+    values
+        .iter()
+        .map(|value| {
+            value
+                .as_ref()
+                .map_or(0, |value| printer.value(value, &mut scratch).max(1))
+        })
+        .collect()
+}
+
+fn template_value(value: &Value) -> minijinja::Value {
+    match value {
+        Value::Null => minijinja::Value::from(""),
+        Value::Bool(flag) => minijinja::Value::from(*flag),
+        Value::Number(Decimal::Small { unscaled, scale: 0 }) => i64::try_from(*unscaled).map_or_else(
+            |_| minijinja::Value::from(unscaled.to_string()),
+            minijinja::Value::from,
+        ),
+        other => minijinja::Value::from(other.to_string()),
+    }
+}
+
+fn null_fault(field: &MappedColumn, number: u16) -> Fault {
+    Fault {
+        code: "null_value".into(),
+        field: number,
+        message: format!("{} is NULL and its mapping says `null: fail`", field.field),
+    }
+}
+
+fn column_problem(path: String, name: &str, found: ColumnMatch, schema: &Schema) -> ColumnProblem {
+    if found == ColumnMatch::Ambiguous {
+        let message = format!("the model has several columns named {name} that differ in case only");
+        return ColumnProblem {
+            path,
+            code: "ambiguous_column",
+            message,
+            hint: Some("rename one in the model".into()),
+        };
+    }
+    let nearest = schema
+        .fields()
+        .iter()
+        .map(|field| {
+            (
+                strsim::jaro_winkler(&field.name().to_lowercase(), &name.to_lowercase()),
+                field.name(),
+            )
+        })
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .filter(|(score, _)| *score > 0.75);
+    let hint = match nearest {
+        Some((_, nearest)) => format!("did you mean {nearest}?"),
+        None => {
+            let names: Vec<&str> = schema
+                .fields()
+                .iter()
+                .map(|field| field.name().as_str())
+                .collect();
+            format!("the model has {}", names.join(", "))
+        }
+    };
+    ColumnProblem {
+        path,
+        code: "missing_column",
+        message: format!("the model has no column {name}"),
+        hint: Some(hint),
+    }
+}
+
+fn value_type(mapping: &FieldMapping, schema: Option<&Schema>) -> Option<FieldType> {
+    match mapping.cast {
+        Some(Cast::Text | Cast::Json) => return Some(FieldType::Text),
+        Some(Cast::Integer | Cast::Number) => return Some(FieldType::Number),
+        Some(Cast::Boolean) => return Some(FieldType::Bool),
+        Some(Cast::Date) => return Some(FieldType::Date),
+        Some(Cast::Timestamp) => return Some(FieldType::Timestamp),
+        Some(Cast::List) => return Some(FieldType::Choices),
+        None => {}
+    }
+    match &mapping.source {
+        FieldSource::Template { .. } => Some(FieldType::Text),
+        FieldSource::Constant(Value::Bool(_)) => Some(FieldType::Bool),
+        FieldSource::Constant(Value::Number(_)) => Some(FieldType::Number),
+        FieldSource::Constant(_) => Some(FieldType::Text),
+        FieldSource::Column(name) => match columns::find_column(schema?, name) {
+            ColumnMatch::At(index) => columns::field_type(schema?.field(index)),
+            _ => None,
+        },
+    }
+}
+
+/// Columns read as shared names, for messages.
+pub type FieldNames = Arc<[String]>;
