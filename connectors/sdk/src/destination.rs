@@ -242,6 +242,9 @@ pub struct Encoded {
     pub request: Request,
     /// Operations taken.
     pub taken: usize,
+    /// For each operation taken, the numbers of the fields the request carries, ascending: what an
+    /// [`Outcome::Applied`] acknowledges.
+    pub fields: Vec<Vec<u16>>,
 }
 
 /// What a write did.
