@@ -59,7 +59,10 @@ impl Catalogue {
             broken: Vec::new(),
             ignored: Vec::new(),
         };
-        if !std::fs::metadata(path).map_err(|error| unreadable(&error))?.is_dir() {
+        if !std::fs::metadata(path)
+            .map_err(|error| unreadable(&error))?
+            .is_dir()
+        {
             catalogue.add(path, root);
             if catalogue.tables.is_empty() && !catalogue.ignored.is_empty() {
                 return Err(ConnectorError::config(
@@ -97,7 +100,10 @@ impl Catalogue {
                 full_name,
                 place: Place::File { file, format },
             });
-        } else if ["sqlite", "sqlite3", "db"].iter().any(|known| extension.eq_ignore_ascii_case(known)) {
+        } else if ["sqlite", "sqlite3", "db"]
+            .iter()
+            .any(|known| extension.eq_ignore_ascii_case(known))
+        {
             self.add_database(Database { name: stem, file });
         } else if !is_sidecar(&extension) {
             self.ignored.push(full_name);
@@ -169,8 +175,11 @@ impl Catalogue {
         } else {
             messages::choices_hint(name, "tables", names)
         };
-        ConnectorError::source("missing_table", format!("{}: there is no table '{name}'", self.label))
-            .with_hint(hint)
+        ConnectorError::source(
+            "missing_table",
+            format!("{}: there is no table '{name}'", self.label),
+        )
+        .with_hint(hint)
     }
 
     /// Whether a table's usual name is used once only.
@@ -191,7 +200,9 @@ impl Catalogue {
 
 /// Files SQLite keeps beside a database.
 fn is_sidecar(extension: &str) -> bool {
-    ["-wal", "-shm", "-journal"].iter().any(|ending| extension.ends_with(ending))
+    ["-wal", "-shm", "-journal"]
+        .iter()
+        .any(|ending| extension.ends_with(ending))
 }
 
 #[cfg(test)]

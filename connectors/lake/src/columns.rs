@@ -49,9 +49,9 @@ impl Builder {
             },
             Kind::Text | Kind::Json => Builder::Text(StringBuilder::new()),
             Kind::Date => Builder::Date(Date32Builder::new()),
-            Kind::Timestamp => Builder::Timestamp(
-                TimestampMicrosecondBuilder::new().with_data_type(kind.arrow_type()),
-            ),
+            Kind::Timestamp => {
+                Builder::Timestamp(TimestampMicrosecondBuilder::new().with_data_type(kind.arrow_type()))
+            }
         }
     }
 
@@ -182,7 +182,11 @@ impl Batcher {
 
     /// The rest, if there is any.
     pub(crate) fn rest(&mut self) -> Result<Option<RecordBatch>, ConnectorError> {
-        if self.rows == 0 { Ok(None) } else { self.finish().map(Some) }
+        if self.rows == 0 {
+            Ok(None)
+        } else {
+            self.finish().map(Some)
+        }
     }
 
     fn finish(&mut self) -> Result<RecordBatch, ConnectorError> {
@@ -191,7 +195,11 @@ impl Batcher {
         self.rows = 0;
         self.bytes = 0;
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options).map_err(|error| {
-            ConnectorError::new(ErrorKind::Internal, "lake_batch", format!("rows do not form a batch: {error}"))
+            ConnectorError::new(
+                ErrorKind::Internal,
+                "lake_batch",
+                format!("rows do not form a batch: {error}"),
+            )
         })
     }
 }
@@ -217,12 +225,29 @@ mod tests {
     #[test]
     fn decimals_of_any_spelling_are_exact() {
         let batch = one(
-            Kind::Decimal { precision: 12, scale: 2 },
-            &[Cell::Text("12.50"), Cell::Real(-0.1), Cell::Integer(7), Cell::Null],
+            Kind::Decimal {
+                precision: 12,
+                scale: 2,
+            },
+            &[
+                Cell::Text("12.50"),
+                Cell::Real(-0.1),
+                Cell::Integer(7),
+                Cell::Null,
+            ],
         );
         let column = batch.column(0).as_primitive::<Decimal128Type>();
-        assert_eq!(column.iter().collect::<Vec<_>>(), [Some(1250), Some(-10), Some(700), None]);
-        let batch = one(Kind::Decimal { precision: 76, scale: 20 }, &[Cell::Number("-1e-20")]);
+        assert_eq!(
+            column.iter().collect::<Vec<_>>(),
+            [Some(1250), Some(-10), Some(700), None]
+        );
+        let batch = one(
+            Kind::Decimal {
+                precision: 76,
+                scale: 20,
+            },
+            &[Cell::Number("-1e-20")],
+        );
         assert_eq!(
             batch.column(0).as_primitive::<Decimal256Type>().value(0),
             i256::from_i128(-1)
@@ -233,7 +258,13 @@ mod tests {
     fn numbers_in_a_text_column_are_canonical_text() {
         let batch = one(
             Kind::Text,
-            &[Cell::Text("x"), Cell::Real(1e21), Cell::Integer(0), Cell::Number("1.50"), Cell::Bool(true)],
+            &[
+                Cell::Text("x"),
+                Cell::Real(1e21),
+                Cell::Integer(0),
+                Cell::Number("1.50"),
+                Cell::Bool(true),
+            ],
         );
         let column = batch.column(0).as_string::<i32>();
         assert_eq!(

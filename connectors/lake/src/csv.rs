@@ -170,8 +170,11 @@ fn malformed(label: &str, line: u64, words: &str) -> ConnectorError {
 }
 
 fn invalid_utf8(label: &str, line: u64, place: &str) -> ConnectorError {
-    ConnectorError::source("csv_invalid_utf8", format!("{label}:{line}: {place} is not UTF-8"))
-        .with_hint("write the file as UTF-8, for example with `iconv -f latin1 -t utf-8`")
+    ConnectorError::source(
+        "csv_invalid_utf8",
+        format!("{label}:{line}: {place} is not UTF-8"),
+    )
+    .with_hint("write the file as UTF-8, for example with `iconv -f latin1 -t utf-8`")
 }
 
 /// One cell of a file.
@@ -278,7 +281,12 @@ impl Fields {
             if self.start == self.end && !self.at_end {
                 let first = self.bytes == 0;
                 self.fill()?;
-                if first && self.input.get(..self.end).is_some_and(|input| input.starts_with(b"\xef\xbb\xbf")) {
+                if first
+                    && self
+                        .input
+                        .get(..self.end)
+                        .is_some_and(|input| input.starts_with(b"\xef\xbb\xbf"))
+                {
                     self.start = 3;
                 }
             }
@@ -321,7 +329,10 @@ impl Fields {
         if length >= MAX_CELL {
             let error = ConnectorError::source(
                 "cell_too_large",
-                format!("{}:{}: a cell that begins here is longer than 64 MiB", self.label, raw.line),
+                format!(
+                    "{}:{}: a cell that begins here is longer than 64 MiB",
+                    self.label, raw.line
+                ),
             );
             return Err(if raw.quoted {
                 error.with_hint("is its closing quote missing?")
@@ -335,9 +346,17 @@ impl Fields {
 
     fn bad_quotes(&self, raw: &Raw) -> ConnectorError {
         if raw.quotes % 2 == 1 {
-            malformed(&self.label, raw.line, "the quote of a cell that begins here is never closed")
+            malformed(
+                &self.label,
+                raw.line,
+                "the quote of a cell that begins here is never closed",
+            )
         } else {
-            malformed(&self.label, raw.line, "there is something between a closing quote and the next delimiter")
+            malformed(
+                &self.label,
+                raw.line,
+                "there is something between a closing quote and the next delimiter",
+            )
         }
         .with_hint("inside a quoted cell, write each quote twice")
     }
@@ -380,7 +399,10 @@ mod tests {
 
     #[test]
     fn quotes_line_ends_and_blank_lines_are_read_as_rfc_4180_says() {
-        assert_eq!(rows(b"\"a\"\"b\",\"c,d\"\r\n\"e\nf\",g").unwrap(), "a\"b|c,d\ne\nf|g\n");
+        assert_eq!(
+            rows(b"\"a\"\"b\",\"c,d\"\r\n\"e\nf\",g").unwrap(),
+            "a\"b|c,d\ne\nf|g\n"
+        );
         assert_eq!(rows(b"\xef\xbb\xbf\"a\",b\n\n\r\nc,d\n").unwrap(), "a|b\nc|d\n");
         assert_eq!(rows(b"007,1e5,NO, x \n").unwrap(), "007|1e5|NO| x \n");
         assert_eq!(rows(b"\"\"\"\"\n").unwrap(), "\"\n");
@@ -396,7 +418,11 @@ mod tests {
         ] {
             let error = rows(bytes).unwrap_err();
             assert_eq!(error.code, "csv_malformed");
-            assert!(error.message.starts_with(&format!("t.csv:{line}: ")), "{}", error.message);
+            assert!(
+                error.message.starts_with(&format!("t.csv:{line}: ")),
+                "{}",
+                error.message
+            );
         }
     }
 

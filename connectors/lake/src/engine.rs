@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use outflow_sdk::ConnectorError;
 use outflow_sdk::source::Column;
-use rusqlite::Connection;
+use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::{Batch, Connection, ErrorCode, Statement};
 
 use crate::catalogue::{Catalogue, Database, Place};
 use crate::config::CsvSettings;
@@ -61,7 +62,11 @@ impl Engine<'_> {
             tried: BTreeSet::new(),
         };
         session.resolve(sql)?;
-        let mut bytes = if session.attached.is_empty() { Some(0) } else { None };
+        let mut bytes = if session.attached.is_empty() {
+            Some(0)
+        } else {
+            None
+        };
         for (table, file) in std::mem::take(&mut session.files) {
             let read = import::fill(&connection, &table, file, self.look, self.cancel)?;
             bytes = bytes.zip(read).map(|(sum, read)| sum + read);
@@ -92,40 +97,42 @@ impl Session<'_> {
     fn resolve(&mut self, sql: &str) -> Flow {
         loop {
             self.engine.cancel.check()?;
+            let mut statements = Batch::new(self.connection, sql);
             self.guard.begin();
-            let prepared = self.connection.prepare(sql);
+            let prepared = statements.next();
             let (denied, reads) = self.guard.end();
             if let Some(what) = denied {
                 return Err(writes(what).into());
             }
             match prepared {
-                Ok(statement) if !statement.readonly() => {
-                    return Err(writes("a statement that changes something").into());
-                }
-                Ok(statement) if statement.parameter_count() > 0 => {
-                    return Err(ConnectorError::source("sql_parameters", "the SQL has parameters, which have no values")
-                        .with_hint("a name that begins with ?, :, @ or $ is a parameter; write the value itself")
+                Ok(None) => {
+                    return Err(ConnectorError::source("sql_empty", "the SQL holds no statement")
+                        .with_hint("a model is one SELECT")
                         .into());
                 }
-                Ok(_) => return self.refuse_ambiguous(sql, &reads),
-                Err(error) => {
-                    let missing = missing_table(&error).map(str::to_owned);
-                    match missing {
-                        Some(name) if is_first_statement(&error, sql) => self.supply(&name, sql, &error)?,
-                        _ => return Err(self.refused(sql, &error)),
+                Ok(Some(statement)) => {
+                    inspect(&statement)?;
+                    if !matches!(statements.next(), Ok(None)) {
+                        return Err(many_statements().into());
                     }
+                    return self.refuse_ambiguous(sql, &reads);
                 }
+                Err(error) => match missing_table(&error) {
+                    Some(name) => self.supply(name)?,
+                    None => return Err(self.refused(sql, &error)),
+                },
             }
         }
     }
 
     /// Brings in the table SQLite missed.
-    fn supply(&mut self, name: &str, sql: &str, error: &rusqlite::Error) -> Flow {
+    fn supply(&mut self, name: &str) -> Flow {
         let catalogue = self.engine.catalogue;
         let plain = name.strip_prefix("main.").unwrap_or(name);
-        let table = catalogue.find(plain).map_err(|cause| at_position(cause, sql, error))?;
+        let table = catalogue.find(plain)?;
         if !self.tried.insert(name.to_owned()) {
-            return Err(at_position(catalogue.missing(name), sql, error)
+            return Err(catalogue
+                .missing(name)
                 .with_hint("write the table's name alone, or in double quotes if it has a dot")
                 .into());
         }
@@ -173,14 +180,8 @@ impl Session<'_> {
 
     /// SQLite's refusal in our words, with its position.
     fn refused(&self, sql: &str, error: &rusqlite::Error) -> Halt {
-        match error {
-            rusqlite::Error::Empty => {
-                return ConnectorError::source("sql_empty", "the SQL holds no statement").into();
-            }
-            rusqlite::Error::MultipleStatement => return many_statements().into(),
-            _ if !is_first_statement(error, sql) => return many_statements().into(),
-            rusqlite::Error::SqlInputError { .. } => {}
-            other => return messages::sqlite_halt(LABEL, other, self.engine.cancel),
+        if error.sqlite_error_code() != Some(ErrorCode::Unknown) {
+            return messages::sqlite_halt(LABEL, error, self.engine.cancel);
         }
         let words = messages::sqlite_words(error);
         let problem = if let Some(name) = words.strip_prefix("no such column: ") {
@@ -189,14 +190,11 @@ impl Session<'_> {
             ConnectorError::source("missing_column", format!("there is no column '{name}'")).with_hint(
                 messages::choices_hint(bare, "columns", columns.iter().map(String::as_str)),
             )
-        } else if let Some(name) = words.strip_prefix("no such table: ") {
-            self.engine.catalogue.missing(name)
         } else if words.starts_with("ambiguous column name") {
-            ConnectorError::source("ambiguous_column", words).with_hint("say whose column it is: TABLE.COLUMN")
-        } else if error.sqlite_error_code() == Some(rusqlite::ErrorCode::Unknown) || !words.is_empty() {
-            ConnectorError::source("sql_syntax", words)
+            ConnectorError::source("ambiguous_column", words)
+                .with_hint("say whose column it is: TABLE.COLUMN")
         } else {
-            messages::sqlite(LABEL, error)
+            ConnectorError::source("sql_syntax", words)
         };
         at_position(problem, sql, error).into()
     }
@@ -206,7 +204,9 @@ impl Session<'_> {
         let read = || -> rusqlite::Result<Vec<String>> {
             let mut columns = Vec::new();
             let mut schemas = self.connection.prepare("SELECT name FROM pragma_database_list")?;
-            let schemas: Vec<String> = schemas.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            let schemas: Vec<String> = schemas
+                .query_map([], |row| row.get(0))?
+                .collect::<Result<_, _>>()?;
             for schema in schemas {
                 let sql = format!(
                     "SELECT DISTINCT c.name FROM {}.sqlite_schema AS t, pragma_table_info(t.name, ?1) AS c",
@@ -232,18 +232,27 @@ fn schema_name(database: &str) -> String {
     }
 }
 
-fn missing_table(error: &rusqlite::Error) -> Option<&str> {
-    match error {
-        rusqlite::Error::SqlInputError { msg, .. } => msg.strip_prefix("no such table: "),
-        _ => None,
+/// What has to be true of a statement that SQLite accepts.
+fn inspect(statement: &Statement<'_>) -> Result<(), ConnectorError> {
+    if !statement.readonly() {
+        return Err(writes("a statement that changes something"));
     }
+    if statement.parameter_count() > 0 {
+        return Err(
+            ConnectorError::source("sql_parameters", "the SQL has parameters, which have no values")
+                .with_hint("a name that begins with ?, :, @ or $ is a parameter; write the value itself"),
+        );
+    }
+    Ok(())
 }
 
-/// Whether an error is about the first statement of `sql`, not about one after it.
-fn is_first_statement(error: &rusqlite::Error, sql: &str) -> bool {
+/// The table SQLite says is missing.
+fn missing_table(error: &rusqlite::Error) -> Option<&str> {
     match error {
-        rusqlite::Error::SqlInputError { sql: part, .. } => part.len() == sql.len(),
-        _ => true,
+        rusqlite::Error::SqlInputError { msg, .. } | rusqlite::Error::SqliteFailure(_, Some(msg)) => {
+            msg.strip_prefix("no such table: ")
+        }
+        _ => None,
     }
 }
 
@@ -266,8 +275,11 @@ fn many_statements() -> ConnectorError {
 }
 
 fn writes(what: &str) -> ConnectorError {
-    ConnectorError::source("sql_writes", format!("the SQL holds {what}; a model may only read"))
-        .with_hint("a model is one SELECT")
+    ConnectorError::source(
+        "sql_writes",
+        format!("the SQL holds {what}; a model may only read"),
+    )
+    .with_hint("a model is one SELECT")
 }
 
 #[derive(Default)]

@@ -36,7 +36,9 @@ pub(crate) fn create(connection: &Connection, table: &str, source: &FileTable) -
         .map(|field| format!("{} {}", quoted(field.name()), declaration(field)))
         .collect();
     let ddl = format!("CREATE TABLE main.{} ({})", quoted(table), columns.join(", "));
-    connection.execute_batch(&ddl).map_err(|error| messages::sqlite(table, &error))
+    connection
+        .execute_batch(&ddl)
+        .map_err(|error| messages::sqlite(table, &error))
 }
 
 fn declaration(field: &Field) -> String {
@@ -135,7 +137,10 @@ fn sql_value(array: &dyn Array, row: usize) -> Result<Value, ConnectorError> {
         DataType::UInt8 => Value::Integer(array.as_primitive::<UInt8Type>().value(row).into()),
         DataType::UInt16 => Value::Integer(array.as_primitive::<UInt16Type>().value(row).into()),
         DataType::UInt32 => Value::Integer(array.as_primitive::<UInt32Type>().value(row).into()),
-        DataType::UInt64 => number(&Decimal::new(array.as_primitive::<UInt64Type>().value(row).into(), 0)),
+        DataType::UInt64 => number(&Decimal::new(
+            array.as_primitive::<UInt64Type>().value(row).into(),
+            0,
+        )),
         // The shortest decimal of a 32-bit float, not its longer 64-bit neighbour.
         DataType::Float32 => {
             let value = array.as_primitive::<Float32Type>().value(row);
@@ -181,7 +186,9 @@ fn instant(array: &dyn Array, unit: TimeUnit, row: usize) -> Result<String, Conn
         TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
     };
     let parsed = match unit {
-        TimeUnit::Second => jiff::Timestamp::from_second(array.as_primitive::<TimestampSecondType>().value(row)),
+        TimeUnit::Second => {
+            jiff::Timestamp::from_second(array.as_primitive::<TimestampSecondType>().value(row))
+        }
         TimeUnit::Millisecond => {
             jiff::Timestamp::from_millisecond(array.as_primitive::<TimestampMillisecondType>().value(row))
         }
@@ -193,7 +200,10 @@ fn instant(array: &dyn Array, unit: TimeUnit, row: usize) -> Result<String, Conn
         ),
     };
     let instant = parsed.map_err(|_| {
-        ConnectorError::source("timestamp_out_of_range", "an instant is beyond the years -9999 to 9999")
+        ConnectorError::source(
+            "timestamp_out_of_range",
+            "an instant is beyond the years -9999 to 9999",
+        )
     })?;
     let text = instant.to_string();
     Ok(text.trim_end_matches('Z').replace('T', " "))

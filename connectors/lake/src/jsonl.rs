@@ -17,7 +17,7 @@ use crate::columns::{Batcher, MAX_CELL};
 use crate::kind::{Declared, Kind, Observed};
 use crate::messages;
 use crate::projection::project;
-use crate::sink::{Cancel, Flow, Halt, Look, Sink, Tally};
+use crate::sink::{Cancel, Flow, Look, Sink, Tally};
 use crate::stamp::{FileRef, Stamp};
 
 /// As many columns as SQLite takes; more is a file whose keys are data.
@@ -121,7 +121,9 @@ impl JsonlTable {
                     fits = false;
                     return Ok(());
                 };
-                let Some((column, kind)) = *target else { return Ok(()) };
+                let Some((column, kind)) = *target else {
+                    return Ok(());
+                };
                 let cell = cell_of(raw, &mut unescaped, kind == Kind::Json)?;
                 fits = fits && batcher.append(column, &cell).is_ok();
                 if let Some(done) = filled.get_mut(column) {
@@ -216,8 +218,7 @@ fn cell_of<'a>(raw: &'a str, unescaped: &'a mut String, as_json: bool) -> Result
         b'"' => match raw.get(1..raw.len().saturating_sub(1)) {
             Some(inner) if !inner.contains('\\') => Cell::Text(inner),
             _ => {
-                *unescaped =
-                    serde_json::from_str(raw).map_err(|_| "holds an escape that is no character")?;
+                *unescaped = serde_json::from_str(raw).map_err(|_| "holds an escape that is no character")?;
                 Cell::Text(unescaped)
             }
         },
@@ -333,8 +334,11 @@ impl<'a> Lines<'a> {
     }
 
     fn malformed(&self, words: &str) -> ConnectorError {
-        ConnectorError::source("json_malformed", format!("{}:{}: the line {words}", self.label, self.number))
-            .with_hint("every line is one JSON object, such as {\"id\": 1}")
+        ConnectorError::source(
+            "json_malformed",
+            format!("{}:{}: the line {words}", self.label, self.number),
+        )
+        .with_hint("every line is one JSON object, such as {\"id\": 1}")
     }
 }
 
@@ -361,7 +365,6 @@ impl<'de, F: FnMut(&str, &str)> Visitor<'de> for Object<F> {
 #[derive(serde::Deserialize)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -374,7 +377,10 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         let file = FileRef::new(&path, folder.path());
         match JsonlTable::open(&file, &[], Look::Whole, &Cancel::default()) {
-            Ok(table) => Ok(table.wanted().map(|(name, kind)| (name.to_owned(), kind)).collect()),
+            Ok(table) => Ok(table
+                .wanted()
+                .map(|(name, kind)| (name.to_owned(), kind))
+                .collect()),
             Err(Halt::Failed(error)) => Err(error),
             Err(Halt::Cancelled) => unreachable!("nobody cancels"),
         }
@@ -388,12 +394,21 @@ mod tests {
             "{\"id\": 7, \"ok\": true, \"who\": null, \"mixed\": \"x\", \"none\": null}"
         ))
         .unwrap();
-        let kinds: Vec<_> = columns.iter().map(|(name, kind)| (name.as_str(), *kind)).collect();
+        let kinds: Vec<_> = columns
+            .iter()
+            .map(|(name, kind)| (name.as_str(), *kind))
+            .collect();
         assert_eq!(
             kinds,
             [
                 ("id", Kind::Integer),
-                ("price", Kind::Decimal { precision: 38, scale: 2 }),
+                (
+                    "price",
+                    Kind::Decimal {
+                        precision: 38,
+                        scale: 2
+                    }
+                ),
                 ("who", Kind::Json),
                 ("mixed", Kind::Text),
                 ("ok", Kind::Boolean),
@@ -405,11 +420,20 @@ mod tests {
     #[test]
     fn a_bad_line_is_named_without_its_contents() {
         for (text, words) in [
-            ("{\"a\":1}\n{\"a\":", "t.jsonl:2: the line is not JSON (at column 5)"),
+            (
+                "{\"a\":1}\n{\"a\":",
+                "t.jsonl:2: the line is not JSON (at column 5)",
+            ),
             ("{\"a\":1}\n\n[1,2]\n", "t.jsonl:3: the line is not a JSON object"),
             ("\"secret\"\n", "t.jsonl:1: the line is not a JSON object"),
-            ("{\"a\":1,\"a\":2}\n", "t.jsonl:1: the line has a key twice: key 'a'"),
-            ("{\"a\":1} {\"a\":2}\n", "t.jsonl:1: the line is not JSON (at column 9)"),
+            (
+                "{\"a\":1,\"a\":2}\n",
+                "t.jsonl:1: the line has a key twice: key 'a'",
+            ),
+            (
+                "{\"a\":1} {\"a\":2}\n",
+                "t.jsonl:1: the line is not JSON (at column 9)",
+            ),
             (
                 "{\"a\":1e9999}\n",
                 "t.jsonl:1: the line holds a number that is out of range: key 'a'",

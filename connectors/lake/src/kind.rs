@@ -69,7 +69,10 @@ impl Declared {
     }
 
     fn decimal(arguments: &str) -> Self {
-        let mut numbers = arguments.trim_end_matches(')').split(',').map(|part| part.trim().parse::<u8>());
+        let mut numbers = arguments
+            .trim_end_matches(')')
+            .split(',')
+            .map(|part| part.trim().parse::<u8>());
         match (numbers.next(), numbers.next()) {
             (Some(Ok(precision)), scale) if (1..=76).contains(&precision) => match scale {
                 None => Declared::Decimal { precision, scale: 0 },
@@ -131,7 +134,11 @@ impl Kind {
     /// The Arrow field of a column called `name`.
     pub(crate) fn field(self, name: &str) -> Field {
         let field = Field::new(name, self.arrow_type(), true);
-        if self == Kind::Json { json_field(field) } else { field }
+        if self == Kind::Json {
+            json_field(field)
+        } else {
+            field
+        }
     }
 }
 
@@ -144,7 +151,10 @@ pub(crate) fn json_field(field: Field) -> Field {
 
 /// Whether a text field is marked as JSON.
 pub(crate) fn is_json_field(field: &Field) -> bool {
-    field.metadata().get("outflow.type").is_some_and(|kind| kind == "json")
+    field
+        .metadata()
+        .get("outflow.type")
+        .is_some_and(|kind| kind == "json")
 }
 
 /// Why no type can be given.
@@ -162,7 +172,10 @@ impl Extent {
     fn add(&mut self, number: &Decimal) {
         let (whole, fraction) = match number {
             Decimal::Small { unscaled, scale } => {
-                let digits = unscaled.unsigned_abs().checked_ilog10().map_or(0, |log| log as usize + 1);
+                let digits = unscaled
+                    .unsigned_abs()
+                    .checked_ilog10()
+                    .map_or(0, |log| log as usize + 1);
                 (digits.saturating_sub(usize::from(*scale)), usize::from(*scale))
             }
             Decimal::Big(text) => {
@@ -358,8 +371,20 @@ mod tests {
         let cases = [
             ("boolean", Declared::Boolean),
             ("BIGINT", Declared::Integer),
-            ("decimal(12, 2)", Declared::Decimal { precision: 12, scale: 2 }),
-            ("DECIMAL(5)", Declared::Decimal { precision: 5, scale: 0 }),
+            (
+                "decimal(12, 2)",
+                Declared::Decimal {
+                    precision: 12,
+                    scale: 2,
+                },
+            ),
+            (
+                "DECIMAL(5)",
+                Declared::Decimal {
+                    precision: 5,
+                    scale: 0,
+                },
+            ),
             ("NUMERIC", Declared::Numeric),
             ("DECIMAL(2,5)", Declared::Numeric),
             ("VARCHAR(20)", Declared::Text),
@@ -382,14 +407,23 @@ mod tests {
         let cells = [Cell::Text("12.50"), Cell::Real(0.1), Cell::Integer(7), Cell::Null];
         assert_eq!(
             kind("DECIMAL(10,2)", &cells),
-            Kind::Decimal { precision: 10, scale: 2 }
+            Kind::Decimal {
+                precision: 10,
+                scale: 2
+            }
         );
         // One value is finer than declared: exact, in a wider type.
         assert_eq!(
             kind("DECIMAL(10,2)", &[Cell::Text("12.505")]),
-            Kind::Decimal { precision: 38, scale: 3 }
+            Kind::Decimal {
+                precision: 38,
+                scale: 3
+            }
         );
-        assert_eq!(kind("DECIMAL(10,2)", &[Cell::Text("n/a"), Cell::Integer(1)]), Kind::Text);
+        assert_eq!(
+            kind("DECIMAL(10,2)", &[Cell::Text("n/a"), Cell::Integer(1)]),
+            Kind::Text
+        );
     }
 
     #[test]
@@ -399,19 +433,37 @@ mod tests {
         assert_eq!(kind("", &[Cell::Integer(3), Cell::Real(0.5)]), Kind::Float);
         assert_eq!(
             kind("", &[Cell::Integer(big), Cell::Real(0.5)]),
-            Kind::Decimal { precision: 38, scale: 1 }
+            Kind::Decimal {
+                precision: 38,
+                scale: 1
+            }
         );
         assert_eq!(kind("", &[Cell::Integer(big), Cell::Real(1e300)]), Kind::Text);
         assert_eq!(
-            kind("", &[Cell::Number("123456789012345678901234567890.5"), Cell::Number("1e-20")]),
-            Kind::Decimal { precision: 76, scale: 20 }
+            kind(
+                "",
+                &[
+                    Cell::Number("123456789012345678901234567890.5"),
+                    Cell::Number("1e-20")
+                ]
+            ),
+            Kind::Decimal {
+                precision: 76,
+                scale: 20
+            }
         );
     }
 
     #[test]
     fn values_that_do_not_fit_make_the_column_wider_not_wrong() {
-        assert_eq!(kind("BOOLEAN", &[Cell::Integer(1), Cell::Integer(2)]), Kind::Integer);
-        assert_eq!(kind("DATE", &[Cell::Text("2026-01-31"), Cell::Text("soon")]), Kind::Text);
+        assert_eq!(
+            kind("BOOLEAN", &[Cell::Integer(1), Cell::Integer(2)]),
+            Kind::Integer
+        );
+        assert_eq!(
+            kind("DATE", &[Cell::Text("2026-01-31"), Cell::Text("soon")]),
+            Kind::Text
+        );
         assert_eq!(kind("DATE", &[Cell::Integer(1_700_000_000)]), Kind::Integer);
         assert_eq!(kind("INTEGER", &[Cell::Integer(1), Cell::Text("x")]), Kind::Text);
         assert_eq!(kind("", &[Cell::Bool(true), Cell::Integer(1)]), Kind::Text);

@@ -34,10 +34,7 @@ pub(crate) fn file_changed(label: &str) -> ConnectorError {
 }
 
 /// The nearest of `candidates` to `name`, if near enough to have been meant.
-pub(crate) fn did_you_mean<'a>(
-    name: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub(crate) fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_lowercase();
     candidates
         .into_iter()
@@ -87,13 +84,11 @@ pub(crate) fn sqlite(label: &str, error: &rusqlite::Error) -> ConnectorError {
             format!("{label}: is damaged or no SQLite database"),
         )
         .with_hint("`PRAGMA integrity_check` in the sqlite3 shell says more"),
-        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => ConnectorError::source(
-            "unreadable",
-            format!("{label}: SQLite cannot open it"),
-        )
-        .with_hint(
-            "the user that runs outflow must be able to read it (and, in WAL mode, to write beside it)",
-        ),
+        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            ConnectorError::source("unreadable", format!("{label}: SQLite cannot open it")).with_hint(
+                "the user that runs outflow must be able to read it (and, in WAL mode, to write beside it)",
+            )
+        }
         Some(ErrorCode::DiskFull) => ConnectorError::new(
             ErrorKind::Source { transient: true },
             "disk_full",

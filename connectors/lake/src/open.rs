@@ -67,9 +67,12 @@ impl FileTable {
         match self {
             FileTable::Csv(table) => table.fields(),
             FileTable::Jsonl(table) => table.fields(),
-            FileTable::Parquet(table) => {
-                table.schema().fields().iter().map(|field| field.as_ref().clone()).collect()
-            }
+            FileTable::Parquet(table) => table
+                .schema()
+                .fields()
+                .iter()
+                .map(|field| field.as_ref().clone())
+                .collect(),
         }
     }
 

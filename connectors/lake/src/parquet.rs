@@ -8,7 +8,9 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use outflow_sdk::ConnectorError;
 use outflow_sdk::source::Column;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
 use parquet::basic::{ConvertedType, LogicalType, Type as PhysicalType};
 use parquet::schema::types::{SchemaDescriptor, Type};
 
@@ -36,7 +38,12 @@ impl ParquetTable {
         let metadata = ArrowReaderMetadata::load(&handle, ArrowReaderOptions::new())
             .map_err(|error| corrupt(&file.label, &error))?;
         let metadata = with_lean_types(metadata);
-        let names: Vec<String> = metadata.schema().fields().iter().map(|field| field.name().clone()).collect();
+        let names: Vec<String> = metadata
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect();
         let positions = project(&file.label, &names, wanted)?;
         let descriptor = metadata.parquet_schema();
         let mut fields = Vec::with_capacity(positions.len());
@@ -46,7 +53,11 @@ impl ParquetTable {
             }
             if !is_supported(field.data_type()) {
                 let type_name = field.data_type().to_string();
-                return Err(messages::unsupported_column(&file.label, field.name(), &type_name));
+                return Err(messages::unsupported_column(
+                    &file.label,
+                    field.name(),
+                    &type_name,
+                ));
             }
             let json = root(descriptor, at).is_some_and(|root| holds_json(root));
             let plain = Field::new(field.name(), field.data_type().clone(), field.is_nullable());
@@ -156,7 +167,10 @@ fn with_lean_types(metadata: ArrowReaderMetadata) -> ArrowReaderMetadata {
             field.as_ref().clone().with_data_type(lean)
         })
         .collect();
-    let schema = Arc::new(Schema::new_with_metadata(fields, metadata.schema().metadata().clone()));
+    let schema = Arc::new(Schema::new_with_metadata(
+        fields,
+        metadata.schema().metadata().clone(),
+    ));
     let options = ArrowReaderOptions::new().with_schema(schema);
     ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options).unwrap_or(metadata)
 }
@@ -204,6 +218,9 @@ fn is_supported(data_type: &DataType) -> bool {
 
 /// The file breaks the format. The reader's words name columns and offsets, not values.
 fn corrupt(label: &str, error: &dyn std::fmt::Display) -> ConnectorError {
-    ConnectorError::source("parquet_corrupt", format!("{label}: is no whole Parquet file: {error}"))
-        .with_hint("was it copied to its end? write to another name and rename it into place")
+    ConnectorError::source(
+        "parquet_corrupt",
+        format!("{label}: is no whole Parquet file: {error}"),
+    )
+    .with_hint("was it copied to its end? write to another name and rename it into place")
 }

@@ -8,7 +8,11 @@ use crate::messages;
 ///
 /// # Errors
 /// `missing_column` with the nearest name, `ambiguous_column` when several fit.
-pub(crate) fn project(label: &str, names: &[String], wanted: &[String]) -> Result<Vec<usize>, ConnectorError> {
+pub(crate) fn project(
+    label: &str,
+    names: &[String],
+    wanted: &[String],
+) -> Result<Vec<usize>, ConnectorError> {
     if wanted.is_empty() {
         for (at, name) in names.iter().enumerate() {
             if names.iter().skip(at + 1).any(|other| other == name) {
@@ -67,7 +71,9 @@ mod tests {
     use super::*;
 
     fn names() -> Vec<String> {
-        ["id", "Email", "email_2", "Ltv", "LTV"].map(String::from).to_vec()
+        ["id", "Email", "email_2", "Ltv", "LTV"]
+            .map(String::from)
+            .to_vec()
     }
 
     #[test]

@@ -47,7 +47,11 @@ impl Lake {
         settings.csv.delimiter_byte()?;
         // Without the "./" many paths begin with, messages read better.
         let path: PathBuf = settings.path.components().collect();
-        let path = if path == Path::new(".") { context.root.clone() } else { context.root.join(path) };
+        let path = if path == Path::new(".") {
+            context.root.clone()
+        } else {
+            context.root.join(path)
+        };
         Ok(Self {
             settings: Arc::new(Settings {
                 path,
@@ -255,7 +259,10 @@ fn advice(catalogue: &Catalogue) -> Vec<Advice> {
     if !catalogue.ignored.is_empty() {
         advice.push(Advice {
             code: "ignored_files",
-            message: format!("{label}: no tables by their names: {}", catalogue.ignored.join(", ")),
+            message: format!(
+                "{label}: no tables by their names: {}",
+                catalogue.ignored.join(", ")
+            ),
         });
     }
     advice
@@ -288,7 +295,9 @@ impl Sink for Channel<'_> {
     }
 
     fn batch(&mut self, batch: RecordBatch) -> Flow {
-        self.0.blocking_send(Message::Batch(batch)).map_err(|_| Halt::Cancelled)
+        self.0
+            .blocking_send(Message::Batch(batch))
+            .map_err(|_| Halt::Cancelled)
     }
 }
 

@@ -93,8 +93,19 @@ impl<'a> Query<'a> {
             let statement = prepare(connection, label, &all, cancel)?;
             select(label, &statement, wanted)?
         };
-        let list = names.iter().map(|column| quoted(&column.name)).collect::<Vec<_>>().join(", ");
-        Self::statement(connection, label, format!("SELECT {list} FROM {table}"), &[], look, cancel)
+        let list = names
+            .iter()
+            .map(|column| quoted(&column.name))
+            .collect::<Vec<_>>()
+            .join(", ");
+        Self::statement(
+            connection,
+            label,
+            format!("SELECT {list} FROM {table}"),
+            &[],
+            look,
+            cancel,
+        )
     }
 
     /// Prepares a read of `sql`'s `wanted` columns, which looks through the result once where
@@ -129,15 +140,20 @@ impl<'a> Query<'a> {
     }
 
     fn look_through(&self, look: Look) -> Flow<Vec<Kind>> {
-        let mut observed: Vec<Observed> =
-            self.selected.iter().map(|column| Observed::new(column.declared)).collect();
+        let mut observed: Vec<Observed> = self
+            .selected
+            .iter()
+            .map(|column| Observed::new(column.declared))
+            .collect();
         if !self.selected.iter().all(|column| column.declared.is_certain()) {
             let failed = |error: rusqlite::Error| messages::sqlite_halt(self.label, &error, self.cancel);
             let mut statement = prepare(self.connection, self.label, &self.sql, self.cancel)?;
             let mut rows = statement.query([]).map_err(failed)?;
             let mut count = 0;
             while count < look.rows() {
-                let Some(row) = rows.next().map_err(failed)? else { break };
+                let Some(row) = rows.next().map_err(failed)? else {
+                    break;
+                };
                 count += 1;
                 for (column, observed) in self.selected.iter().zip(&mut observed) {
                     if !column.declared.is_certain() {
@@ -168,7 +184,10 @@ impl<'a> Query<'a> {
             ValueRef::Text(bytes) => Cell::Text(std::str::from_utf8(bytes).map_err(|_| {
                 ConnectorError::source(
                     "sqlite_invalid_utf8",
-                    format!("{}: column '{}' is not UTF-8 in row {row}", self.label, column.name),
+                    format!(
+                        "{}: column '{}' is not UTF-8 in row {row}",
+                        self.label, column.name
+                    ),
                 )
             })?),
             ValueRef::Blob(_) => Cell::Blob,
@@ -204,7 +223,9 @@ impl<'a> Query<'a> {
             tally.rows += 1;
             for (column, selected) in self.selected.iter().enumerate() {
                 let cell = self.cell(row.get_ref(selected.at).map_err(failed)?, selected, tally.rows)?;
-                batcher.append(column, &cell).map_err(|_| self.unfit(&cell, selected))?;
+                batcher
+                    .append(column, &cell)
+                    .map_err(|_| self.unfit(&cell, selected))?;
             }
             if let Some(batch) = batcher.end_row()? {
                 self.cancel.check()?;
@@ -239,7 +260,11 @@ fn prepare<'c>(connection: &'c Connection, label: &str, sql: &str, cancel: &Canc
         .map_err(|error| messages::sqlite_halt(label, &error, cancel))
 }
 
-fn select(label: &str, statement: &Statement<'_>, wanted: &[String]) -> Result<Vec<Selected>, ConnectorError> {
+fn select(
+    label: &str,
+    statement: &Statement<'_>,
+    wanted: &[String],
+) -> Result<Vec<Selected>, ConnectorError> {
     let all: Vec<Selected> = statement
         .columns()
         .enumerate()
@@ -252,5 +277,8 @@ fn select(label: &str, statement: &Statement<'_>, wanted: &[String]) -> Result<V
         .collect();
     let names: Vec<String> = all.iter().map(|column| column.name.clone()).collect();
     let positions = project(label, &names, wanted)?;
-    Ok(positions.into_iter().filter_map(|at| all.get(at).cloned()).collect())
+    Ok(positions
+        .into_iter()
+        .filter_map(|at| all.get(at).cloned())
+        .collect())
 }
