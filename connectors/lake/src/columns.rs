@@ -47,7 +47,7 @@ impl Builder {
                 }
                 arrow_type => Builder::Decimal(Decimal128Builder::new().with_data_type(arrow_type), scale),
             },
-            Kind::Text | Kind::Json => Builder::Text(StringBuilder::new()),
+            Kind::Text | Kind::Json | Kind::Blob => Builder::Text(StringBuilder::new()),
             Kind::Date => Builder::Date(Date32Builder::new()),
             Kind::Timestamp => {
                 Builder::Timestamp(TimestampMicrosecondBuilder::new().with_data_type(kind.arrow_type()))

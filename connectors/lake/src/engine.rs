@@ -19,6 +19,7 @@ use crate::config::CsvSettings;
 use crate::import;
 use crate::messages;
 use crate::open::FileTable;
+use crate::projection::Columns;
 use crate::sink::{Cancel, Flow, Halt, Look, Sink, Tally};
 use crate::sqlite::{self, BUSY_WAIT, Query};
 
@@ -139,7 +140,14 @@ impl Session<'_> {
         match &table.place {
             Place::File { file, format } => {
                 let engine = self.engine;
-                let file = FileTable::open(file, *format, engine.csv, &[], engine.look, engine.cancel)?;
+                let file = FileTable::open(
+                    file,
+                    *format,
+                    engine.csv,
+                    Columns::Sendable,
+                    engine.look,
+                    engine.cancel,
+                )?;
                 import::create(self.connection, plain, &file)?;
                 self.files.push((plain.to_owned(), file));
                 Ok(())
@@ -180,7 +188,9 @@ impl Session<'_> {
 
     /// SQLite's refusal in our words, with its position.
     fn refused(&self, sql: &str, error: &rusqlite::Error) -> Halt {
-        if error.sqlite_error_code() != Some(ErrorCode::Unknown) {
+        let about_sql = matches!(error, rusqlite::Error::SqlInputError { .. })
+            || error.sqlite_error_code() == Some(ErrorCode::Unknown);
+        if !about_sql {
             return messages::sqlite_halt(LABEL, error, self.engine.cancel);
         }
         let words = messages::sqlite_words(error);
@@ -234,7 +244,7 @@ fn schema_name(database: &str) -> String {
 
 /// What has to be true of a statement that SQLite accepts.
 fn inspect(statement: &Statement<'_>) -> Result<(), ConnectorError> {
-    if !statement.readonly() {
+    if !statement.readonly() || statement.column_count() == 0 {
         return Err(writes("a statement that changes something"));
     }
     if statement.parameter_count() > 0 {

@@ -58,10 +58,7 @@ impl JsonlTable {
         }
         let names = index.names;
         let positions = project(&file.label, &names, wanted)?;
-        let kinds = observed
-            .iter()
-            .map(|column| column.decide().unwrap_or(Kind::Text))
-            .collect();
+        let kinds = observed.iter().map(Observed::decide).collect();
         Ok(Self {
             file: file.clone(),
             stamp,
@@ -158,7 +155,7 @@ fn type_name(kind: Kind) -> &'static str {
         Kind::Integer => "integer",
         Kind::Float | Kind::Decimal { .. } => "number",
         Kind::Json => "json",
-        Kind::Text | Kind::Date | Kind::Timestamp => "string",
+        Kind::Text | Kind::Date | Kind::Timestamp | Kind::Blob => "string",
     }
 }
 
@@ -370,6 +367,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::sink::Halt;
 
     fn open(text: &str) -> Result<Vec<(String, Kind)>, ConnectorError> {
         let folder = tempfile::tempdir().unwrap();

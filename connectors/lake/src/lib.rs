@@ -21,6 +21,7 @@ mod kind;
 mod messages;
 mod open;
 mod parquet;
+mod parquet_columns;
 mod projection;
 mod sink;
 mod source;
