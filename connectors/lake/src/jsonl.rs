@@ -52,7 +52,7 @@ impl JsonlTable {
                 }
             })?;
             rows += 1;
-            if rows % ROWS_BETWEEN_CHECKS == 0 {
+            if rows.is_multiple_of(ROWS_BETWEEN_CHECKS) {
                 cancel.check()?;
             }
         }
@@ -71,6 +71,13 @@ impl JsonlTable {
     /// The fields of its batches.
     pub(crate) fn fields(&self) -> Vec<arrow::datatypes::Field> {
         self.wanted().map(|(name, kind)| kind.field(name)).collect()
+    }
+
+    /// Leaves out the columns that `keep` does not want.
+    pub(crate) fn narrow(&mut self, keep: &dyn Fn(&str) -> bool) {
+        let names = &self.names;
+        self.positions
+            .retain(|at| names.get(*at).is_some_and(|name| keep(name)));
     }
 
     fn wanted(&self) -> impl Iterator<Item = (&str, Kind)> {

@@ -18,6 +18,7 @@ mod engine;
 mod import;
 mod jsonl;
 mod kind;
+mod mentioned;
 mod messages;
 mod open;
 mod parquet;

@@ -54,6 +54,15 @@ impl FileTable {
         })
     }
 
+    /// Leaves out the columns that `keep` does not want.
+    pub(crate) fn narrow(&mut self, keep: &dyn Fn(&str) -> bool) {
+        match self {
+            FileTable::Csv(table) => table.narrow(keep),
+            FileTable::Jsonl(table) => table.narrow(keep),
+            FileTable::Parquet(table) => table.narrow(keep),
+        }
+    }
+
     /// The wanted columns.
     pub(crate) fn columns(&self) -> Vec<Column> {
         match self {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use outflow_sdk::ConnectorError;
 use outflow_sdk::source::Column;
@@ -70,6 +70,27 @@ impl ParquetTable {
             shapes,
             schema: Arc::new(Schema::new(fields)),
         })
+    }
+
+    /// Leaves out the columns that `keep` does not want.
+    pub(crate) fn narrow(&mut self, keep: &dyn Fn(&str) -> bool) {
+        let kept: Vec<bool> = self
+            .schema
+            .fields()
+            .iter()
+            .map(|field| keep(field.name()))
+            .collect();
+        let fields = self.schema.fields().iter().zip(&kept);
+        let fields: Vec<FieldRef> = fields
+            .filter(|(_, kept)| **kept)
+            .map(|(field, _)| Arc::clone(field))
+            .collect();
+        self.schema = Arc::new(Schema::new(fields));
+        // `retain` goes through in order, so each list meets the same answers.
+        let mut answers = kept.iter();
+        self.positions.retain(|_| answers.next().copied().unwrap_or(true));
+        let mut answers = kept.iter();
+        self.shapes.retain(|_| answers.next().copied().unwrap_or(true));
     }
 
     pub(crate) fn schema(&self) -> &SchemaRef {

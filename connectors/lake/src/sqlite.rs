@@ -157,7 +157,7 @@ impl<'a> Query<'a> {
                         observed.add(&self.cell(row.get_ref(column.at).map_err(failed)?, column, count)?);
                     }
                 }
-                if count % ROWS_BETWEEN_CHECKS == 0 {
+                if count.is_multiple_of(ROWS_BETWEEN_CHECKS) {
                     self.cancel.check()?;
                 }
             }

@@ -198,6 +198,13 @@ async fn sql_errors_have_a_position() {
 }
 
 #[tokio::test]
+async fn a_misspelt_column_in_double_quotes_is_no_text() {
+    let folder = Folder::new().with("people.csv", "id,email\n1,x\n");
+    let error = folder.refusal(sql("SELECT id, \"emial\" FROM people")).await;
+    assert_eq!(error.code, "missing_column", "{error:?}");
+}
+
+#[tokio::test]
 async fn one_statement_that_reads_and_nothing_else() {
     let folder = Folder::new().with_database("shop.db", PEOPLE);
     for text in ["", " \n", "-- nothing\n", "/* nothing */", ";"] {

@@ -117,6 +117,32 @@ async fn sql_joins_files_of_every_format() {
 }
 
 #[tokio::test]
+async fn columns_are_there_for_sql_whether_it_names_them_or_not() {
+    let folder = Folder::new()
+        .with("a.csv", "id,name,unused\n1,x,y\n2,z,\n")
+        .with("b.jsonl", "{\"id\":\"1\",\"extra\":5,\"unused\":[]}\n")
+        .with("c.csv", "odd\n2\n");
+    for (sql, lines) in [
+        ("SELECT name FROM a JOIN b USING (id)", vec!["x"]),
+        (
+            "SELECT extra FROM a NATURAL JOIN (SELECT id, extra FROM b)",
+            vec!["5"],
+        ),
+        ("SELECT count(*) FROM a", vec!["2"]),
+        ("SELECT 1 FROM a", vec!["1", "1"]),
+        ("SELECT name FROM a WHERE id IN c", vec!["z"]),
+        (
+            "SELECT a.*, extra FROM a LEFT JOIN b ON a.id = b.id",
+            vec!["1|x|y|5", "2|z|~|~"],
+        ),
+        ("SELECT \"NAME\" FROM a WHERE [Id] = '2'", vec!["z"]),
+        ("SELECT max(rowid) FROM a", vec!["2"]),
+    ] {
+        assert_eq!(folder.sql(sql).await.unwrap().lines(), lines, "{sql}");
+    }
+}
+
+#[tokio::test]
 async fn sql_gives_only_the_columns_asked_for() {
     let folder = Folder::new().with("t.csv", "a,b,c\n1,2,3\n");
     let model = Model::Sql("SELECT a, b AS \"B\", c FROM t".into());
