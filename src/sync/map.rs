@@ -14,7 +14,7 @@ use outflow_sdk::value::{Decimal, Value};
 
 use super::cast::cast;
 use super::columns::{self, ColumnMatch};
-use crate::project::{Cast, FieldMapping, FieldSource, NullPolicy, Sync};
+use crate::project::{Cast, FieldMapping, FieldSource, NullPolicy, SyncSpec};
 
 /// A mapping that does not fit the model's columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +96,7 @@ impl Mapping {
     ///
     /// # Errors
     /// Every column that is missing or ambiguous.
-    pub fn compile(sync: &Sync, schema: &Schema, printer: Printer) -> Result<Self, Vec<ColumnProblem>> {
+    pub fn compile(sync: &SyncSpec, schema: &Schema, printer: Printer) -> Result<Self, Vec<ColumnProblem>> {
         let mut problems = Vec::new();
         let mut find = |path: String, name: &str| match columns::find_column(schema, name) {
             ColumnMatch::At(index) => index,
@@ -150,7 +150,7 @@ impl Mapping {
     }
 
     /// Every column a sync reads, without repeats, in mapping order.
-    pub fn columns_of(sync: &Sync) -> Vec<String> {
+    pub fn columns_of(sync: &SyncSpec) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
         let mut add = |name: &str| {
             if !names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
@@ -169,7 +169,7 @@ impl Mapping {
     }
 
     /// The mapped fields with the types their values will have, for the destination to check.
-    pub fn fields_of(sync: &Sync, schema: Option<&Schema>) -> Vec<MappedField> {
+    pub fn fields_of(sync: &SyncSpec, schema: Option<&Schema>) -> Vec<MappedField> {
         sync.fields
             .iter()
             .map(|mapping| MappedField {

@@ -1,1 +1,8 @@
 //! Map, diff, plan and run.
+
+mod cast;
+mod columns;
+pub mod diff;
+pub mod guard;
+pub mod map;
+pub mod spill;

@@ -19,6 +19,7 @@ use crate::{interpret, membership, status};
 /// A sync's object at HubSpot.
 pub(crate) struct HubSpotBinding {
     pub(crate) client: Arc<Client>,
+    pub(crate) target: String,
     pub(crate) layout: Layout,
     pub(crate) problems: Vec<FieldProblem>,
     pub(crate) schema_print: u64,
@@ -26,6 +27,10 @@ pub(crate) struct HubSpotBinding {
 
 #[async_trait]
 impl Binding for HubSpotBinding {
+    fn target(&self) -> String {
+        self.target.clone()
+    }
+
     fn schema_print(&self) -> u64 {
         self.schema_print
     }

@@ -152,6 +152,15 @@ impl ObjectType {
         }
     }
 
+    /// One name for the object, however mappings spell it. `type_id` is what its schema says.
+    pub(crate) fn lasting_name<'a>(&'a self, type_id: Option<&'a str>) -> &'a str {
+        match self.kind {
+            Kind::Contacts => "contacts",
+            Kind::Companies => "companies",
+            Kind::Standard(_) | Kind::Custom => type_id.or(self.type_id()).unwrap_or(&self.name),
+        }
+    }
+
     /// Property group of created properties, when HubSpot has a default one.
     pub(crate) fn default_group(&self) -> Option<&'static str> {
         match self.kind {

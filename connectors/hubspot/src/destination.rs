@@ -86,8 +86,9 @@ impl Destination for HubSpot {
         let options = MappingOptions::parse(&spec.options)?;
         let properties = properties::list(&self.client, &object).await?;
         let schema = properties::required(&self.client, &object).await?;
-        // Only for its time zone, whose midnight ends a spent quota: a run goes on without it.
-        let _ = self.client.account().await;
+        // Its id names the target; its time zone is the daily quota's.
+        let portal = self.client.account().await?.portal_id;
+        let target = format!("portal {portal}, {}", object.lasting_name(schema.object_type_id.as_deref()));
         let mut binder = Binder {
             client: &self.client,
             object: &object,
@@ -107,6 +108,7 @@ impl Destination for HubSpot {
         let key = spec.match_fields.first().map(String::as_str).unwrap_or_default();
         Ok(Arc::new(HubSpotBinding {
             client: Arc::clone(&self.client),
+            target,
             layout: Layout::new(self.client.version, &object.name, spec.mode, fields, key),
             schema_print: xxh3_64(&binder.print),
             problems: binder.problems,

@@ -369,6 +369,10 @@ pub trait Destination: Send + Sync {
 /// A destination bound to one sync.
 #[async_trait]
 pub trait Binding: Send + Sync {
+    /// Names the account and the object for good (`portal 1234, contacts`): addresses of records are
+    /// valid there and nowhere else. No secret.
+    fn target(&self) -> String;
+
     /// Hash of the live fields this mapping uses: rejects wake up when it changes.
     fn schema_print(&self) -> u64;
 
