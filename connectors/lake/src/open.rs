@@ -1,0 +1,87 @@
+//! One file as a table, whatever its format.
+
+use outflow_sdk::source::Column;
+
+use crate::config::CsvSettings;
+use crate::csv::CsvTable;
+use crate::jsonl::JsonlTable;
+use crate::parquet::ParquetTable;
+use crate::sink::{Cancel, Flow, Look, Sink, Tally};
+use crate::stamp::FileRef;
+
+/// Formats of files that are one table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Csv,
+    Jsonl,
+    Parquet,
+}
+
+impl Format {
+    /// The format a file name's ending stands for.
+    pub(crate) fn of_extension(extension: &str) -> Option<Self> {
+        match extension.to_ascii_lowercase().as_str() {
+            "csv" => Some(Format::Csv),
+            "jsonl" | "ndjson" => Some(Format::Jsonl),
+            "parquet" | "pq" => Some(Format::Parquet),
+            _ => None,
+        }
+    }
+}
+
+/// A file that is open and whose columns are known.
+pub(crate) enum FileTable {
+    Csv(Box<CsvTable>),
+    Jsonl(JsonlTable),
+    Parquet(Box<ParquetTable>),
+}
+
+impl FileTable {
+    /// Opens `file` for its `wanted` columns (all when empty).
+    pub(crate) fn open(
+        file: &FileRef,
+        format: Format,
+        csv: &CsvSettings,
+        wanted: &[String],
+        look: Look,
+        cancel: &Cancel,
+    ) -> Flow<Self> {
+        Ok(match format {
+            Format::Csv => FileTable::Csv(Box::new(CsvTable::open(file, csv, wanted)?)),
+            Format::Jsonl => FileTable::Jsonl(JsonlTable::open(file, wanted, look, cancel)?),
+            Format::Parquet => FileTable::Parquet(Box::new(ParquetTable::open(file, wanted)?)),
+        })
+    }
+
+    /// The wanted columns.
+    pub(crate) fn columns(&self) -> Vec<Column> {
+        match self {
+            FileTable::Csv(table) => table.columns(),
+            FileTable::Jsonl(table) => table.columns(),
+            FileTable::Parquet(table) => table.columns(),
+        }
+    }
+
+    /// The fields as the batches will have them.
+    pub(crate) fn fields(&self) -> Vec<arrow::datatypes::Field> {
+        match self {
+            FileTable::Csv(table) => table.fields(),
+            FileTable::Jsonl(table) => table.fields(),
+            FileTable::Parquet(table) => table
+                .schema()
+                .fields()
+                .iter()
+                .map(|field| field.as_ref().clone())
+                .collect(),
+        }
+    }
+
+    /// Pushes the rows into `sink`.
+    pub(crate) fn stream(self, cancel: &Cancel, sink: &mut dyn Sink) -> Flow<Tally> {
+        match self {
+            FileTable::Csv(table) => table.stream(cancel, sink),
+            FileTable::Jsonl(table) => table.stream(cancel, sink),
+            FileTable::Parquet(table) => table.stream(cancel, sink),
+        }
+    }
+}
