@@ -88,7 +88,10 @@ impl Destination for HubSpot {
         let schema = properties::required(&self.client, &object).await?;
         // Its id names the target; its time zone is the daily quota's.
         let portal = self.client.account().await?.portal_id;
-        let target = format!("portal {portal}, {}", object.lasting_name(schema.object_type_id.as_deref()));
+        let target = format!(
+            "portal {portal}, {}",
+            object.lasting_name(schema.object_type_id.as_deref())
+        );
         let mut binder = Binder {
             client: &self.client,
             object: &object,

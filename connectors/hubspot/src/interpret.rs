@@ -324,3 +324,6 @@ impl<'de> Visitor<'de> for Pick<'_> {
         Ok(picked)
     }
 }
+
+#[cfg(test)]
+mod tests;

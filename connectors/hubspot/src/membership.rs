@@ -51,3 +51,42 @@ fn ids(body: &Json, part: &str) -> Vec<String> {
         .filter_map(text)
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::testing::op;
+
+    fn operations() -> Vec<Operation> {
+        vec![
+            op(1, Some("11"), vec![]),
+            op(2, Some("22"), vec![]),
+            op(3, Some("33"), vec![]),
+        ]
+    }
+
+    #[test]
+    fn members_already_there_count_and_missing_records_are_stale() {
+        let body = br#"{"recordsIdsAdded":["11"],"recordIdsRemoved":[],"recordIdsMissing":[33]}"#;
+        let outcomes = settle(body, &operations()).unwrap();
+        let updated = |id: &str| Outcome::Applied {
+            effect: Effect::Updated,
+            remote: Some(id.into()),
+        };
+        assert_eq!(outcomes, [updated("11"), updated("22"), Outcome::StaleRemote]);
+    }
+
+    #[test]
+    fn an_answer_without_any_part_says_nothing() {
+        assert_eq!(settle(b"{}", &operations()).unwrap(), vec![Outcome::InDoubt; 3]);
+        assert_eq!(
+            settle(b"{\"recordsIdsAdded\":null}", &operations()).unwrap(),
+            vec![Outcome::InDoubt; 3]
+        );
+        for torn in [&b""[..], b"[]", b"null", b"{\"recordsIdsAdded\":[", b"<html>"] {
+            assert!(settle(torn, &operations()).is_none());
+        }
+    }
+}
