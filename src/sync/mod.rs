@@ -1,6 +1,6 @@
 //! Map, diff, plan and run.
 
-mod cast;
+pub(crate) mod cast;
 mod columns;
 pub mod diff;
 pub mod guard;
