@@ -55,7 +55,7 @@ sdk: $(SETUP)
 
 # kill -9 at random moments, and a sync of TPC-DS checked value by value; both have larger scales.
 kill: $(SETUP)
-	@OUTFLOW_STEP_SHOW='^result' $(STEP) kill $(PYTHON) tests/bench/kill.py --kills 5
+	@OUTFLOW_STEP_SHOW='^result' $(STEP) kill $(PYTHON) tests/bench/kill.py --kills 5 --rows 5000
 
 real: $(SETUP)
 	@OUTFLOW_STEP_SHOW='^result' $(STEP) real $(PYTHON) tests/real/tpcds.py --sf 0.1

@@ -39,19 +39,8 @@ class Child:
         )
 
     def kill(self):
-        """SIGKILL, which no process can prepare for."""
+        """SIGKILL, which no process can prepare for. Nothing happens when it has ended already."""
         os.kill(self._process.pid, signal.SIGKILL)
-
-    def ended_within(self, seconds: float) -> bool:
-        """Waits for the end without reaping, at most `seconds`."""
-        deadline = self._started + seconds
-        while True:
-            if os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
-                return True
-            left = deadline - time.perf_counter()
-            if left <= 0:
-                return False
-            time.sleep(min(left, 0.001))
 
     def wait(self) -> Measured:
         """The end, with what the kernel counted."""

@@ -92,30 +92,21 @@ class Twin:
         time.sleep(4)
         return self.call("POST", f"{OBJECTS}/{kind}/search", {"limit": 1})["total"]
 
-    def forget_requests(self) -> int:
-        """Marks this moment: `requests` tells what came after it."""
-        log = self._log()
-        self._mark = log[-1]["n"] if log else 0
-        return self._mark
-
-    _mark = 0
+    def forget_requests(self) -> None:
+        """Empties the log of requests."""
+        self.call("DELETE", "/_twin/requests")
 
     def requests(self) -> list:
-        """What clients sent since the mark, oldest first; the harness's own reads are left out by
-        the caller's filter (`writes`)."""
-        return [entry for entry in self._log() if entry["n"] > self._mark]
+        """What was sent since the log was emptied, oldest first, the harness's own reads included."""
+        return self.call("GET", "/_twin/requests")
 
     def writes(self) -> list:
-        """Requests since the mark that could change records."""
+        """Requests since the log was emptied that could change records (not definitions)."""
         return [entry for entry in self.requests() if is_write(entry)]
-
-    def _log(self) -> list:
-        log = self.call("GET", "/_twin/requests")
-        return log["requests"] if isinstance(log, dict) else log
 
 
 def is_write(entry) -> bool:
-    """Whether a logged request could change records (not definitions)."""
+    """Whether a logged request could change records."""
     path = entry["path"]
     reads = path.endswith("/search") or path.endswith("/batch/read")
     return entry["method"] != "GET" and "/objects/" in path and not reads
@@ -123,7 +114,4 @@ def is_write(entry) -> bool:
 
 def inputs(entry) -> list:
     """The inputs of a logged batch request."""
-    body = entry["body"]
-    if isinstance(body, str):
-        body = json.loads(body)
-    return body["inputs"]
+    return json.loads(entry["body"])["inputs"]
