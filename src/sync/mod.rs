@@ -4,7 +4,8 @@
 //! compares those with the state, field by field, and gives a [`plan::Plan`]; [`guard`] may stop it;
 //! [`run`] has it delivered and [`ledger`] writes what was acknowledged.
 
-mod cast;
+pub(crate) mod cast;
+pub mod check;
 pub mod classify;
 mod columns;
 pub mod diff;
