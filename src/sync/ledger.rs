@@ -12,7 +12,6 @@ use tokio::sync::oneshot;
 
 use super::classify::match_text;
 use super::plan::{Planned, PlannedRow};
-use super::progress::Progress;
 use crate::deliver::{Clock, Fate, Feed, FeedError, Ledger, LedgerError, Settled};
 use crate::project::SyncSpec;
 use crate::state::{
@@ -59,7 +58,6 @@ pub struct RunLedger {
     printer: Printer,
     keep_key_text: bool,
     clock: Arc<dyn Clock>,
-    progress: Arc<dyn Progress>,
     under_way: Mutex<HashMap<u64, UnderWay>>,
     settlement: Mutex<Settlement>,
     committer: Mutex<Option<mpsc::SyncSender<Job>>>,
@@ -88,12 +86,7 @@ struct Job {
 
 impl RunLedger {
     /// A ledger that writes to `store` from a thread of its own.
-    pub fn new(
-        facts: RunFacts,
-        store: Arc<Store>,
-        clock: Arc<dyn Clock>,
-        progress: Arc<dyn Progress>,
-    ) -> Self {
+    pub fn new(facts: RunFacts, store: Arc<Store>, clock: Arc<dyn Clock>) -> Self {
         let (sender, jobs) = mpsc::sync_channel::<Job>(256);
         let id = facts.id;
         let printer = store.printer();
@@ -107,7 +100,6 @@ impl RunLedger {
             printer,
             keep_key_text: facts.keep_key_text,
             clock,
-            progress,
             under_way: Mutex::default(),
             settlement: Mutex::new(Settlement {
                 filter: Some(Vec::new()),
@@ -151,11 +143,11 @@ impl RunLedger {
         let (done, wait) = oneshot::channel();
         let sender = locked(&self.committer)
             .clone()
-            .ok_or_else(|| LedgerError::new("the run is over"))?;
+            .ok_or_else(|| LedgerError("the run is over".into()))?;
         // The channel is bounded by the requests in flight, so this does not block for long.
         sender
             .send(Job { changes, done })
-            .map_err(|_| LedgerError::new("the state's writer has stopped"))?;
+            .map_err(|_| LedgerError("the state's writer has stopped".into()))?;
         Ok(wait)
     }
 
@@ -170,7 +162,7 @@ impl RunLedger {
         };
         let mut under_way = locked(&self.under_way);
         for one in settled {
-            let final_fate = !matches!(&one.fate, Fate::Applied { last: false, .. });
+            let final_fate = one.fate.is_final();
             let Some(mut row) = under_way.remove(&one.operation.row) else {
                 continue;
             };
@@ -196,7 +188,7 @@ impl Ledger for RunLedger {
             let wait = self.commit(changes)?;
             let written = wait
                 .await
-                .map_err(|_| LedgerError::new("the state's writer has stopped"))?;
+                .map_err(|_| LedgerError("the state's writer has stopped".into()))?;
             generation = Some(written?);
         }
         {
@@ -210,7 +202,6 @@ impl Ledger for RunLedger {
                 changes.extend(filter);
             }
         }
-        self.progress.settled(&self.sync.name, finals as u64);
         Ok(())
     }
 }
@@ -230,7 +221,7 @@ fn commit_jobs(store: &Store, id: SyncId, jobs: &mpsc::Receiver<Job>) {
         for job in group {
             let answer = match &result {
                 Ok(generation) => Ok(*generation),
-                Err(error) => Err(LedgerError::new(error.to_string())),
+                Err(error) => Err(LedgerError(error.to_string().into())),
             };
             // Nobody waits any more when the run was dropped.
             let _ = job.done.send(answer);
@@ -437,7 +428,7 @@ where
                 self.ledger.announce(number, &row);
                 Ok(row.operation(number))
             }
-            Err(error) => Err(FeedError::new(error.to_string())),
+            Err(error) => Err(FeedError(error.into())),
         })
     }
 }

@@ -16,6 +16,7 @@ pub mod map;
 pub mod plan;
 pub mod prepare;
 pub mod progress;
+pub mod quota;
 pub mod report;
 pub mod run;
 pub mod scan;

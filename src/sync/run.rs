@@ -12,9 +12,11 @@ use super::error::RunError;
 use super::ledger::{PlanFeed, RunFacts, RunLedger};
 use super::plan::{Immediate, Plan, PlannedRow};
 use super::prepare::{Prepared, Stage, mapping_print};
+use super::progress::DeliveryProgress;
+use super::quota::Quotas;
 use super::report::RunReport;
 use super::spill::Sequence;
-use crate::deliver::{self, Accounts, DeliveryReport, End, Policy};
+use crate::deliver::{self, DeliveryReport, End, Policy};
 use crate::project::SyncSpec;
 use crate::state::{Changes, Filter, FilterChange, RunId, RunRecord, RunStatus, SyncState, Tally};
 
@@ -27,7 +29,7 @@ pub struct Runner {
     /// What the runs stand on.
     pub stage: Stage,
     /// The accounts' limiters, shared by all syncs.
-    pub accounts: Arc<Accounts>,
+    pub quotas: Arc<Quotas>,
     /// Retry policy.
     pub policy: Policy,
     /// Turns true when the process is asked to stop.
@@ -246,7 +248,8 @@ impl Runner {
             }
         };
         let destination = self.stage.destination(facts.sync)?;
-        let account = self.accounts.get(destination.as_ref(), &self.stage.store)?;
+        let account = self.quotas.account(destination.as_ref())?;
+        let stage = &self.stage;
         let run_facts = RunFacts {
             sync: Arc::clone(facts.sync),
             id: facts.state.id,
@@ -255,29 +258,34 @@ impl Runner {
             schema_print: binding.schema_print() ^ mapping_print(facts.sync),
             keep_key_text: keeps_key_text(facts.sync),
         };
-        let stage = &self.stage;
         let ledger = Arc::new(RunLedger::new(
             run_facts,
             Arc::clone(&stage.store),
             Arc::clone(&stage.clock),
-            Arc::clone(&stage.progress),
         ));
         let feed = PlanFeed {
             rows: rows.into_rows::<PlannedRow>()?,
             ledger: Arc::clone(&ledger),
             next: 0,
         };
+        let progress = DeliveryProgress {
+            sync: facts.sync.name.clone(),
+            progress: Arc::clone(&stage.progress),
+        };
+        let saving = self.quotas.keep_saving(destination.as_ref(), &account);
         let report = deliver::deliver(
             binding,
             Arc::clone(&account),
             Box::new(feed),
             Arc::clone(&ledger) as Arc<dyn deliver::Ledger>,
-            self.policy.clone(),
+            self.policy,
             self.stop.clone(),
+            Arc::new(progress),
         )
         .await;
+        drop(saving);
         let settlement = ledger.finish();
-        self.accounts.save(&account, &stage.store)?;
+        self.quotas.save(destination.as_ref(), &account)?;
         course.tally.add(&settlement.tally);
         *generation = (*generation).max(settlement.generation);
         match (filter.as_mut(), settlement.filter) {
@@ -357,6 +365,6 @@ fn end_of(course: &mut Course, report: DeliveryReport) -> Result<(), RunError> {
         }
         End::Stopped(error) => Err(RunError::Destination(error)),
         End::Cancelled => Err(RunError::Cancelled),
-        End::Failed(message) => Err(RunError::Internal(message)),
+        End::Failed(failure) => Err(RunError::Delivery(failure)),
     }
 }
