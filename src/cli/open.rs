@@ -8,13 +8,14 @@ use super::logging::to_stderr;
 use super::output::colour_wanted;
 use super::progress::progress;
 use super::stop::Stop;
-use crate::deliver::{Accounts, Clock, Policy, SystemClock};
+use crate::deliver::{Clock, Policy, SystemClock};
 use crate::project::{self, LoadOptions, Loaded, Problem, Project, Severity, SyncSpec};
 use crate::registry::Registry;
 use crate::state::{Access, Store};
 use crate::sync::check::{Finding, Place, of_column, of_field};
 use crate::sync::error::RunError;
 use crate::sync::prepare::Stage;
+use crate::sync::quota::Quotas;
 use crate::sync::report::RunReport;
 use crate::sync::run::Runner;
 
@@ -187,9 +188,10 @@ pub(crate) fn stage(opened: &Opened, access: Access) -> Result<Stage, Failure> {
 }
 
 /// The accounts' limiters of this process.
-pub(crate) fn accounts() -> Arc<Accounts> {
+pub(crate) fn quotas(stage: &Stage) -> Arc<Quotas> {
     // Jitter must differ between processes; what is planned and sent does not depend on it.
-    Arc::new(Accounts::new(Arc::new(SystemClock), rand::random()))
+    let seed = rand::random();
+    Arc::new(Quotas::new(Arc::clone(&stage.store), Arc::clone(&stage.clock), seed))
 }
 
 /// Runs syncs of a project.
@@ -197,9 +199,10 @@ pub(crate) fn accounts() -> Arc<Accounts> {
 /// # Errors
 /// When the state cannot be opened, or another process writes to it.
 pub(crate) fn runner(opened: &Opened, access: Access, stop: &Stop) -> Result<Runner, Failure> {
+    let stage = stage(opened, access)?;
     Ok(Runner {
-        stage: stage(opened, access)?,
-        accounts: accounts(),
+        quotas: quotas(&stage),
+        stage,
         policy: Policy::default(),
         stop: stop.asked(),
     })

@@ -17,12 +17,13 @@ use super::open::{self, Opened};
 use super::output::{Output, Tone, count, counted, printable, span};
 use super::plan_rows::{self, Shown};
 use super::select;
-use crate::deliver::{Accounts, Audience, Preview, preview};
+use crate::deliver::{Audience, Preview, preview};
 use crate::project::SyncSpec;
 use crate::state::Access;
 use crate::sync::error::{Exit, RunError};
 use crate::sync::plan::{Plan, PlannedRow};
 use crate::sync::prepare::Stage;
+use crate::sync::quota::Quotas;
 use crate::sync::report::overall_exit;
 
 /// Refused rows that are named.
@@ -84,7 +85,7 @@ pub(crate) async fn run(args: &PlanArgs, dir: &Path, out: &mut Output) -> Result
     let opened = Opened::load(dir)?;
     let syncs = select::select(&opened, &args.syncs)?;
     let stage = open::stage(&opened, Access::Read)?;
-    let accounts = open::accounts();
+    let quotas = open::quotas(&stage);
     opened.tell_broken();
     let mut exits = Vec::new();
     if args.syncs.is_empty() && !opened.broken().is_empty() {
@@ -96,10 +97,9 @@ pub(crate) async fn run(args: &PlanArgs, dir: &Path, out: &mut Output) -> Result
     for (number, sync) in syncs.iter().enumerate() {
         let mut lines = RequestLines {
             out: args.requests.then_some(&mut *out),
-            sync: &sync.name,
-            plan: Noted::default(),
+            ..RequestLines::counting(&sync.name)
         };
-        let forecast = forecast(&stage, &accounts, sync, &mut lines).await;
+        let forecast = forecast(&stage, &quotas, sync, &mut lines).await;
         stage.progress.done(&sync.name);
         if args.json.json && number > 0 {
             out.raw(",");
@@ -138,7 +138,7 @@ pub(crate) async fn run(args: &PlanArgs, dir: &Path, out: &mut Output) -> Result
 /// Whatever would stop a run before its first write.
 pub(crate) async fn forecast(
     stage: &Stage,
-    accounts: &Accounts,
+    quotas: &Quotas,
     sync: &Arc<SyncSpec>,
     lines: &mut RequestLines<'_>,
 ) -> Result<Forecast, RunError> {
@@ -188,7 +188,7 @@ pub(crate) async fn forecast(
         }
     }
     let destination = stage.destination(sync)?;
-    let account = accounts.get(destination.as_ref(), &stage.store)?;
+    let account = quotas.account(destination.as_ref())?;
     forecast.time = account.forecast(forecast.preview.requests);
     forecast.binding = Some(binding);
     Ok(forecast)
@@ -207,6 +207,17 @@ pub(crate) struct RequestLines<'a> {
     out: Option<&'a mut Output>,
     sync: &'a str,
     plan: Noted,
+}
+
+impl<'a> RequestLines<'a> {
+    /// Counts and prints nothing.
+    pub(crate) fn counting(sync: &'a str) -> Self {
+        Self {
+            out: None,
+            sync,
+            plan: Noted::default(),
+        }
+    }
 }
 
 #[derive(serde::Serialize)]
@@ -271,7 +282,7 @@ fn show(args: &PlanArgs, sync: &SyncSpec, forecast: &mut Forecast, out: &mut Out
 }
 
 /// One paragraph: what would happen, in how many requests, how long that takes.
-fn summary(sync: &SyncSpec, forecast: &Forecast, out: &mut Output) {
+pub(crate) fn summary(sync: &SyncSpec, forecast: &Forecast, out: &mut Output) {
     let name = out.paint(Tone::Strong, &sync.name);
     let tally = &forecast.plan.tally;
     if forecast.plan.operations() == 0 {

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::logging::bars;
-use super::output::count;
+use super::output::{count, span};
+use crate::deliver::Waiting;
 use crate::sync::progress::{Progress, Silent};
 
 /// Bars when stderr is a terminal, else nothing.
@@ -52,14 +54,27 @@ impl Progress for Bars {
             bar.set_position(0);
             bar.set_message("");
             bar.set_style(style(
-                "{prefix}: {bar:30} {human_pos}/{human_len} rows, {per_sec}, {eta} left",
+                "{prefix}: {bar:30} {human_pos}/{human_len} rows, {per_sec}, {eta} left {msg}",
                 ProgressStyle::default_bar,
             ));
         });
     }
 
     fn settled(&self, sync: &str, operations: u64) {
-        self.with(sync, |bar| bar.inc(operations));
+        self.with(sync, |bar| {
+            bar.set_message("");
+            bar.inc(operations);
+        });
+    }
+
+    fn waiting(&self, sync: &str, why: Waiting, at_most: Option<Duration>) {
+        let reason = match why {
+            Waiting::Window | Waiting::Places => return,
+            Waiting::Throttled => "asked to slow down",
+            Waiting::Outage => "the destination does not answer",
+        };
+        let time = at_most.map(|time| format!(", waiting {}", span(time))).unwrap_or_default();
+        self.with(sync, |bar| bar.set_message(format!("{reason}{time}")));
     }
 
     fn done(&self, sync: &str) {
