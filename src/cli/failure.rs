@@ -11,7 +11,7 @@ use crate::sync::error::{Exit, RunError};
 /// Why a verb stopped.
 #[derive(Debug, Error)]
 #[error("{what}")]
-pub struct Failure {
+pub(crate) struct Failure {
     /// Stable code.
     pub(crate) code: String,
     /// What is wrong.

@@ -167,11 +167,6 @@ impl Rows {
         self.rows.push(cells);
     }
 
-    /// Whether there are no rows.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
     fn draw(&self, colour: bool, width: Option<u16>) -> String {
         let mut table = Table::new();
         table.load_style(presets::NOTHING);

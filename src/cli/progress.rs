@@ -69,7 +69,7 @@ impl Progress for Bars {
 
     fn waiting(&self, sync: &str, why: Waiting, at_most: Option<Duration>) {
         let reason = match why {
-            Waiting::Window | Waiting::Places => return,
+            Waiting::Window => return,
             Waiting::Throttled => "asked to slow down",
             Waiting::Outage => "the destination does not answer",
         };

@@ -273,6 +273,12 @@ fn import(args: &ImportArgs, opened: &Opened, out: &mut Output) -> Result<Exit, 
     }
     let imported = Store::import(dir, BufReader::new(file), args.replace)?;
     let mark = out.paint(Tone::Success, "imported");
-    out.line(format_args!("{mark} into {}: {imported}", dir.display()));
+    out.line(format_args!(
+        "{mark} into {}: {}, {}, {}",
+        dir.display(),
+        counted(imported.syncs, "sync"),
+        counted(imported.rows, "row"),
+        counted(imported.rejects, "open reject")
+    ));
     Ok(Exit::Done)
 }

@@ -178,10 +178,6 @@ impl RunLedger {
 #[async_trait]
 impl Ledger for RunLedger {
     async fn settle(&self, settled: Vec<Settled>) -> Result<(), LedgerError> {
-        let finals = settled
-            .iter()
-            .filter(|one| !matches!(&one.fate, Fate::Applied { last: false, .. }))
-            .count();
         let (changes, tally, filter) = self.digest(settled);
         let mut generation = None;
         if !changes.is_empty() {

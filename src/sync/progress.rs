@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::deliver::{self, Settled, Waiting};
+use crate::deliver::{self, Waiting};
 
 /// Listener of a run; called often, must be cheap.
 pub trait Progress: Send + Sync {
@@ -33,9 +33,8 @@ pub(crate) struct DeliveryProgress {
 }
 
 impl deliver::Progress for DeliveryProgress {
-    fn settled(&self, settled: &[Settled]) {
-        let finals = settled.iter().filter(|one| one.fate.is_final()).count();
-        self.progress.settled(&self.sync, finals as u64);
+    fn settled(&self, operations: usize) {
+        self.progress.settled(&self.sync, operations as u64);
     }
 
     fn waiting(&self, why: Waiting, at_most: Option<Duration>) {

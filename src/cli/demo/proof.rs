@@ -93,7 +93,7 @@ pub(super) fn third_run(reports: &[RunReport], twin: &Twin) -> Result<(), Failur
 pub(super) fn contacts(twin: &Twin) -> Result<Rows, Failure> {
     let all = twin.records("contacts");
     let mut rows = Rows::new(&["   CUSTOMER", "CONTACT", "WHAT HUBSPOT HAS", ""]);
-    let story: [(u64, Option<&str>, &str); 6] = [
+    let story: [(u32, Option<&str>, &str); 6] = [
         (shop::MOVES, Some("city"), "updated"),
         (shop::RENAMES, Some("email"), "the same contact, renamed"),
         (shop::ORDERS, Some("lifetime_value"), "updated"),
@@ -102,7 +102,7 @@ pub(super) fn contacts(twin: &Twin) -> Result<Rows, Failure> {
         (shop::BAD_STAGE, Some("lifecyclestage"), "as before: `vip` was refused"),
     ];
     for (id, property, what) in story {
-        let email = if id == shop::RENAMES { shop::new_address() } else { customer(id).email };
+        let email = if id == shop::RENAMES { shop::new_address() } else { customer(u64::from(id)).email };
         let record = all.iter().find(|record| record.get("email") == Some(email.as_str()));
         let gone = id == shop::LEAVES;
         let found = record.filter(|record| record.archived == gone);
@@ -116,7 +116,7 @@ pub(super) fn contacts(twin: &Twin) -> Result<Rows, Failure> {
         rows.add([format!("   {id}"), email, value, what.to_owned()]);
     }
     let moved = all.iter().any(|record| {
-        record.get("email") == Some(customer(shop::MOVES).email.as_str())
+        record.get("email") == Some(customer(u64::from(shop::MOVES)).email.as_str())
             && record.get("city") == Some(shop::NEW_CITY)
     });
     expect(moved, || "the new city is not there".into())?;

@@ -16,25 +16,25 @@ pub(super) const CUSTOMERS: u64 = 3_000;
 pub(super) const COMPANIES: u64 = 40;
 
 /// The customer who moves to another city.
-pub(super) const MOVES: u64 = 17;
+pub(super) const MOVES: u32 = 17;
 
 /// The city they move to.
 pub(super) const NEW_CITY: &str = "Reykjavík";
 
 /// The customer who changes their address.
-pub(super) const RENAMES: u64 = 42;
+pub(super) const RENAMES: u32 = 42;
 
 /// The customer who orders something.
-pub(super) const ORDERS: u64 = 7;
+pub(super) const ORDERS: u32 = 7;
 
 /// The customer who leaves.
-pub(super) const LEAVES: u64 = 99;
+pub(super) const LEAVES: u32 = 99;
 
 /// The customer whose address becomes nonsense.
-pub(super) const BAD_ADDRESS: u64 = 256;
+pub(super) const BAD_ADDRESS: u32 = 256;
 
 /// The customer whose stage HubSpot does not know.
-pub(super) const BAD_STAGE: u64 = 1_024;
+pub(super) const BAD_STAGE: u32 = 1_024;
 
 const TABLES: &str = "
     create table customers (
@@ -71,7 +71,7 @@ fn write_database(path: &Path) -> rusqlite::Result<()> {
         for id in 1..=CUSTOMERS {
             let one = customer(id);
             add_customer.execute(params![
-                one.id,
+                number(one.id),
                 one.email,
                 one.first_name,
                 one.last_name,
@@ -81,11 +81,16 @@ fn write_database(path: &Path) -> rusqlite::Result<()> {
                 one.birthday
             ])?;
             for (cents, day) in one.orders {
-                add_order.execute(params![id, cents as f64 / 100.0, day])?;
+                add_order.execute(params![number(id), cents as f64 / 100.0, day])?;
             }
         }
     }
     transaction.commit()
+}
+
+/// SQLite's integers are signed.
+fn number(id: u64) -> i64 {
+    i64::try_from(id).unwrap_or(i64::MAX)
 }
 
 fn write_files(data: &Path) -> std::io::Result<()> {
@@ -124,7 +129,7 @@ pub(super) fn change(dir: &Path) -> Result<Vec<String>, Failure> {
     let change = || -> rusqlite::Result<()> {
         let mut database = Connection::open(&path)?;
         let events = database.transaction()?;
-        let update = |column: &str, value: &str, id: u64| {
+        let update = |column: &str, value: &str, id: u32| {
             let sql = format!("update customers set {column} = ?1 where customer_id = ?2");
             events.execute(&sql, params![value, id])
         };
