@@ -107,13 +107,7 @@ fn instant(text: &str) -> Option<i64> {
         return Some(instant.as_microsecond());
     }
     let local: civil::DateTime = text.parse().ok()?;
-    Some(
-        local
-            .to_zoned(jiff::tz::TimeZone::UTC)
-            .ok()?
-            .timestamp()
-            .as_microsecond(),
-    )
+    Some(jiff::tz::Offset::UTC.to_timestamp(local).ok()?.as_microsecond())
 }
 
 fn list(value: Value) -> Result<Value, &'static str> {

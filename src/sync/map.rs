@@ -4,17 +4,16 @@
 //! each row's key hash and print without building a single value, and, for the few rows that need
 //! it, the row's [`Record`].
 
-use std::sync::Arc;
-
 use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::{DataType, Schema};
 use outflow_sdk::destination::{FieldType, MappedField};
 use outflow_sdk::print::{KeyHash, Print, Printer, add_field, bind_to_key};
 use outflow_sdk::value::{Decimal, Value};
+use serde::{Deserialize, Serialize};
 
 use super::cast::cast;
 use super::columns::{self, ColumnMatch};
-use crate::project::{Cast, FieldMapping, FieldSource, NullPolicy, Sync};
+use crate::project::{Cast, FieldMapping, FieldSource, NullPolicy, SyncSpec};
 
 /// A mapping that does not fit the model's columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +29,7 @@ pub struct ColumnProblem {
 }
 
 /// A row with its values, as it will be compared and sent.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// Hash of the key.
     pub key: KeyHash,
@@ -45,7 +44,7 @@ pub struct Record {
 }
 
 /// Why a row cannot be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
     /// Stable code.
     pub code: String,
@@ -96,7 +95,7 @@ impl Mapping {
     ///
     /// # Errors
     /// Every column that is missing or ambiguous.
-    pub fn compile(sync: &Sync, schema: &Schema, printer: Printer) -> Result<Self, Vec<ColumnProblem>> {
+    pub fn compile(sync: &SyncSpec, schema: &Schema, printer: Printer) -> Result<Self, Vec<ColumnProblem>> {
         let mut problems = Vec::new();
         let mut find = |path: String, name: &str| match columns::find_column(schema, name) {
             ColumnMatch::At(index) => index,
@@ -150,7 +149,7 @@ impl Mapping {
     }
 
     /// Every column a sync reads, without repeats, in mapping order.
-    pub fn columns_of(sync: &Sync) -> Vec<String> {
+    pub fn columns_of(sync: &SyncSpec) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
         let mut add = |name: &str| {
             if !names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
@@ -169,7 +168,7 @@ impl Mapping {
     }
 
     /// The mapped fields with the types their values will have, for the destination to check.
-    pub fn fields_of(sync: &Sync, schema: Option<&Schema>) -> Vec<MappedField> {
+    pub fn fields_of(sync: &SyncSpec, schema: Option<&Schema>) -> Vec<MappedField> {
         sync.fields
             .iter()
             .map(|mapping| MappedField {
@@ -210,7 +209,8 @@ impl Mapping {
             }
         }
         for (print, key) in out.prints.iter_mut().zip(&out.keys) {
-            *print = bind_to_key(*print, key.unwrap_or_default());
+            // 0 is the print of a row that is not acknowledged whole.
+            *print = bind_to_key(*print, key.unwrap_or_default()).max(1);
         }
     }
 
@@ -457,6 +457,3 @@ fn value_type(mapping: &FieldMapping, schema: Option<&Schema>) -> Option<FieldTy
         },
     }
 }
-
-/// Columns read as shared names, for messages.
-pub type FieldNames = Arc<[String]>;

@@ -1,5 +1,7 @@
 //! What "done" means for a connector: rules with ids, run over every one of them.
 
+pub mod destination;
+pub mod script;
 pub mod source;
 
 /// A rule a connector does not keep.
