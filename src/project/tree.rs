@@ -298,11 +298,9 @@ impl Builder {
                         return Err(key_fault(node.span));
                     };
                     if let Some(first) = entries.iter().find(|entry| entry.key == text) {
-                        let message = format!(
-                            "{} stands here a second time, first on line {}",
-                            super::problem::quoted(&text),
-                            first.key_span.line
-                        );
+                        // Not quoted: it may be a secret in the wrong place.
+                        let first = first.key_span.line;
+                        let message = format!("this key stands here a second time, first on line {first}");
                         self.faults.push(
                             Fault::error(node.span, "duplicate_key", message).hint("keep one of the two"),
                         );
