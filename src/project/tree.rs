@@ -383,6 +383,9 @@ fn syntax_fault(error: &ScanError, text: &str) -> Fault {
         info if info.contains("did not find expected key") => {
             fault.hint("keys of one block must begin in the same column")
         }
+        info if info.contains("expected node content") => {
+            fault.hint("a value or a closing bracket is missing")
+        }
         info if info.contains("unexpected character") => {
             fault.hint("put quotes around text that begins with this character")
         }

@@ -391,6 +391,10 @@ impl<'a> Checker<'a> {
     fn check_alternatives(&mut self, branches: Vec<&'a Value>, node: &Node, at: At<'_>) -> Option<Value> {
         let branches: Vec<&'a Value> = branches.into_iter().map(|branch| self.resolve(branch)).collect();
         let shape = Shape::of(node);
+        let secret = branches.iter().any(|branch| branch.get("x-secret").is_some());
+        if shape == Shape::Scalar && !secret {
+            self.public.insert((node.span.line, node.span.column));
+        }
         let fitting: Vec<&'a Value> = branches
             .iter()
             .copied()
@@ -405,6 +409,9 @@ impl<'a> Checker<'a> {
             several => match alternatives::chosen(several, node) {
                 alternatives::Choice::Branch(branch) => self.check(branch, node, at),
                 alternatives::Choice::Fault(fault) => {
+                    if fault.code == "unknown_type" {
+                        self.public.insert((fault.span.line, fault.span.column));
+                    }
                     let fault = Fault {
                         span: if fault.span == Span::default() {
                             at.span
