@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::file::SourceFile;
 use super::model::{DestinationConnection, SourceConnection};
 use super::problem::{Fault, Severity, quoted};
-use super::project_file::{ProjectFile, keys_of_later_versions};
+use super::project_file::{DEFAULT_STATE, ProjectFile, keys_of_later_versions};
 use super::references::References;
 use super::schema::Schemas;
 use super::tree::{self, Node, Span};
@@ -114,7 +114,7 @@ impl Opener<'_> {
         for section in ["sources", "destinations"] {
             self.check_names(section);
         }
-        connections.state = self.state(&file.state);
+        connections.state = self.state(file.state.as_deref().unwrap_or(DEFAULT_STATE));
         connections.usable = !self.faults.iter().any(|fault| {
             let inside = fault.path.starts_with("sources.") || fault.path.starts_with("destinations.");
             fault.severity == Severity::Error && !inside
@@ -125,7 +125,7 @@ impl Opener<'_> {
             .map(|(name, _)| name)
             .collect();
         connections.declared_destinations = self.declared("destinations");
-        for (name, settings) in file.sources.0 {
+        for (name, settings) in file.sources.unwrap_or_default().0 {
             if let Some((type_name, settings)) = self.settings("sources", &name, settings)
                 && let Some(connector) = self.registry.source(&type_name)
                 && let Some(source) =
@@ -137,7 +137,7 @@ impl Opener<'_> {
                     .insert(name, SourceConnection { type_name, source });
             }
         }
-        for (name, settings) in file.destinations.0 {
+        for (name, settings) in file.destinations.unwrap_or_default().0 {
             if let Some((type_name, settings)) = self.settings("destinations", &name, settings)
                 && let Some(connector) = self.registry.destination(&type_name)
                 && let Some(destination) = self.opened("destinations", &name, |context| {

@@ -79,7 +79,13 @@ impl Reader<'_> {
     fn read(&mut self, field: String, keys: FieldKeys) -> Option<FieldMapping> {
         let before = self.faults.len();
         let kinds = ["column", "value", "template"];
-        if kinds.into_iter().filter(|kind| self.has(kind)).count() != 1 {
+        let count = kinds.into_iter().filter(|kind| self.has(kind)).count();
+        let inside = format!("{}.", self.path);
+        let misspelt = |fault: &Fault| fault.code == "unknown_key" && fault.path.starts_with(&inside);
+        if count == 0 && self.faults.iter().any(misspelt) {
+            return None;
+        }
+        if count != 1 {
             let message = format!(
                 "{} needs exactly one of `column`, `value` and `template`",
                 quoted(self.path)

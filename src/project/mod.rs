@@ -22,6 +22,8 @@ mod references;
 mod scalar;
 mod schedule;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod validate;
 

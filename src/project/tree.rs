@@ -298,11 +298,9 @@ impl Builder {
                         return Err(key_fault(node.span));
                     };
                     if let Some(first) = entries.iter().find(|entry| entry.key == text) {
-                        let message = format!(
-                            "{} stands here a second time, first on line {}",
-                            super::problem::quoted(&text),
-                            first.key_span.line
-                        );
+                        // Not quoted: it may be a secret in the wrong place.
+                        let first = first.key_span.line;
+                        let message = format!("this key stands here a second time, first on line {first}");
                         self.faults.push(
                             Fault::error(node.span, "duplicate_key", message).hint("keep one of the two"),
                         );
@@ -384,6 +382,9 @@ fn syntax_fault(error: &ScanError, text: &str) -> Fault {
         }
         info if info.contains("did not find expected key") => {
             fault.hint("keys of one block must begin in the same column")
+        }
+        info if info.contains("expected node content") => {
+            fault.hint("a value or a closing bracket is missing")
         }
         info if info.contains("unexpected character") => {
             fault.hint("put quotes around text that begins with this character")

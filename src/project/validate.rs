@@ -36,6 +36,8 @@ pub(crate) struct Checker<'a> {
     pub(crate) faults: Vec<Fault>,
     /// Scalars that are known not to be secrets.
     pub(crate) public: HashSet<(usize, usize)>,
+    /// Keys that may be secrets in the wrong place.
+    pub(crate) doubtful: Vec<Span>,
     /// A placeholder stands for some value.
     pub(crate) placeholder: bool,
 }
@@ -74,6 +76,7 @@ impl<'a> Checker<'a> {
             foreign: &[],
             faults: Vec::new(),
             public: HashSet::new(),
+            doubtful: Vec::new(),
             placeholder: false,
         }
     }
@@ -190,6 +193,14 @@ impl<'a> Checker<'a> {
                         object.insert(entry.key.clone(), value);
                     }
                 }
+                None if others == Some(&Value::Bool(false)) && self.is_doubtful(entry) => {
+                    self.doubtful.push(entry.key_span);
+                    let fault = Fault::error(entry.key_span, "unknown_key", "this is no key here");
+                    self.fault(
+                        fault.hint("write `key: value`, and `${env:NAME}` for a secret"),
+                        at,
+                    );
+                }
                 None if others == Some(&Value::Bool(false)) => {
                     let fault = self.unknown_key(entry, at, properties);
                     self.fault(fault, inner);
@@ -202,6 +213,17 @@ impl<'a> Checker<'a> {
         }
         self.check_required(schema, entries, at);
         Value::Object(object)
+    }
+
+    /// Whether an unknown key may be a secret that slipped out of its place: one without a value, or
+    /// one that does not look like a key.
+    fn is_doubtful(&self, entry: &Entry) -> bool {
+        let like_a_key = entry
+            .key
+            .chars()
+            .all(|char| char.is_ascii_alphabetic() || char == '_');
+        let empty = entry.value.text().is_some_and(str::is_empty);
+        self.references.is_some() && (empty || !like_a_key)
     }
 
     fn unknown_key(&self, entry: &Entry, at: At<'_>, properties: &Map<String, Value>) -> Fault {
@@ -369,6 +391,10 @@ impl<'a> Checker<'a> {
     fn check_alternatives(&mut self, branches: Vec<&'a Value>, node: &Node, at: At<'_>) -> Option<Value> {
         let branches: Vec<&'a Value> = branches.into_iter().map(|branch| self.resolve(branch)).collect();
         let shape = Shape::of(node);
+        let secret = branches.iter().any(|branch| branch.get("x-secret").is_some());
+        if shape == Shape::Scalar && !secret {
+            self.public.insert((node.span.line, node.span.column));
+        }
         let fitting: Vec<&'a Value> = branches
             .iter()
             .copied()
@@ -383,6 +409,9 @@ impl<'a> Checker<'a> {
             several => match alternatives::chosen(several, node) {
                 alternatives::Choice::Branch(branch) => self.check(branch, node, at),
                 alternatives::Choice::Fault(fault) => {
+                    if fault.code == "unknown_type" {
+                        self.public.insert((fault.span.line, fault.span.column));
+                    }
                     let fault = Fault {
                         span: if fault.span == Span::default() {
                             at.span
@@ -416,17 +445,19 @@ impl<'a> Checker<'a> {
         let (trial, value) = best?;
         self.faults.extend(trial.faults);
         self.public.extend(trial.public);
+        self.doubtful.extend(trial.doubtful);
         self.placeholder |= trial.placeholder;
         value
     }
 
-    /// Scalars of a tree that may be secrets: all that were not recognised as something else.
+    /// What may be a secret in a tree: every scalar that was not recognised as something else.
     pub(crate) fn hidden(&self, node: &Node) -> Vec<Span> {
-        let mut found = Vec::new();
+        let mut found = self.doubtful.clone();
         let mut open = vec![node];
         while let Some(node) = open.pop() {
             match &node.kind {
-                Kind::Scalar { .. } if self.public.contains(&(node.span.line, node.span.column)) => {}
+                Kind::Scalar { text, .. }
+                    if text.is_empty() || self.public.contains(&(node.span.line, node.span.column)) => {}
                 Kind::Scalar { .. } => found.push(node.span),
                 Kind::Sequence(items) => open.extend(items),
                 Kind::Mapping(entries) => open.extend(entries.iter().map(|entry| &entry.value)),
