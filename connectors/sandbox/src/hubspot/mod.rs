@@ -37,6 +37,8 @@ mod schemas;
 mod search;
 mod snapshot;
 mod store;
+#[cfg(test)]
+mod tests;
 mod validate;
 mod write;
 
