@@ -6,5 +6,6 @@
 
 pub mod deliver;
 pub mod project;
+pub mod registry;
 pub mod state;
 pub mod sync;

@@ -47,7 +47,7 @@ impl Builder {
                 }
                 arrow_type => Builder::Decimal(Decimal128Builder::new().with_data_type(arrow_type), scale),
             },
-            Kind::Text | Kind::Json => Builder::Text(StringBuilder::new()),
+            Kind::Text | Kind::Json | Kind::Blob => Builder::Text(StringBuilder::new()),
             Kind::Date => Builder::Date(Date32Builder::new()),
             Kind::Timestamp => {
                 Builder::Timestamp(TimestampMicrosecondBuilder::new().with_data_type(kind.arrow_type()))
@@ -209,9 +209,11 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use arrow::array::AsArray;
-    use arrow::datatypes::{Decimal128Type, Decimal256Type};
+    use arrow::datatypes::{Decimal128Type, Decimal256Type, Float64Type, Int64Type};
+    use proptest::prelude::*;
 
     use super::*;
+    use crate::kind::{Declared, Observed};
 
     fn one(kind: Kind, cells: &[Cell<'_>]) -> RecordBatch {
         let mut batcher = Batcher::new([("c", kind)].into_iter());
@@ -271,6 +273,45 @@ mod tests {
             column.iter().flatten().collect::<Vec<_>>(),
             ["x", "1000000000000000000000", "0", "1.5", "true"]
         );
+    }
+
+    fn number() -> impl Strategy<Value = Cell<'static>> {
+        let written = [
+            "0",
+            "-0.010",
+            "1e-20",
+            "123456789012345678901234567890.5",
+            "12.5e3",
+        ];
+        prop_oneof![
+            any::<i64>().prop_map(Cell::Integer),
+            (-1_000i64..1_000).prop_map(Cell::Integer),
+            any::<i32>().prop_map(|value| Cell::Real(f64::from(value) / 100.0)),
+            prop::num::f64::NORMAL.prop_map(Cell::Real),
+            prop::sample::select(written.to_vec()).prop_map(Cell::Number),
+        ]
+    }
+
+    proptest! {
+        /// Whatever type a column of numbers gets, each keeps its exact value.
+        #[test]
+        fn numbers_keep_their_value(cells in prop::collection::vec(number(), 1..20), declared in 0usize..4) {
+            let declared = ["", "INTEGER", "DECIMAL(20,4)", "REAL"][declared];
+            let mut observed = Observed::new(Declared::parse(Some(declared)));
+            cells.iter().for_each(|cell| observed.add(cell));
+            let batch = one(observed.decide(), &cells);
+            let column = batch.column(0);
+            for (row, cell) in cells.iter().enumerate() {
+                let text = match column.data_type() {
+                    DataType::Int64 => column.as_primitive::<Int64Type>().value(row).to_string(),
+                    DataType::Float64 => format!("{:e}", column.as_primitive::<Float64Type>().value(row)),
+                    DataType::Decimal128(..) => column.as_primitive::<Decimal128Type>().value_as_string(row),
+                    DataType::Decimal256(..) => column.as_primitive::<Decimal256Type>().value_as_string(row),
+                    _ => column.as_string::<i32>().value(row).to_owned(),
+                };
+                prop_assert_eq!(Decimal::parse(&text), cell.decimal());
+            }
+        }
     }
 
     #[test]

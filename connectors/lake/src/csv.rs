@@ -65,6 +65,13 @@ impl CsvTable {
         self.wanted().map(|name| Kind::Text.field(name)).collect()
     }
 
+    /// Leaves out the columns that `keep` does not want.
+    pub(crate) fn narrow(&mut self, keep: &dyn Fn(&str) -> bool) {
+        let names = &self.names;
+        self.positions
+            .retain(|at| names.get(*at).is_some_and(|name| keep(name)));
+    }
+
     fn wanted(&self) -> impl Iterator<Item = &str> {
         self.positions
             .iter()
@@ -368,6 +375,8 @@ mod tests {
 
     use std::io::{Seek, Write};
 
+    use proptest::prelude::*;
+
     use super::*;
 
     fn fields(bytes: &[u8]) -> Fields {
@@ -441,6 +450,35 @@ mod tests {
         let long = "x\"".repeat(INPUT_BYTES * 3);
         let text = format!("a,\"{}\",b\n", long.replace('"', "\"\""));
         assert_eq!(rows(text.as_bytes()).unwrap(), format!("a|{long}|b\n"));
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_written_is_read(
+            table in prop::collection::vec(prop::collection::vec(prop::option::of("[a\",\r\né]{0,6}"), 3), 1..8)
+        ) {
+            let cell = |cell: &Option<String>| {
+                cell.as_ref().map_or(String::new(), |text| format!("\"{}\"", text.replace('"', "\"\"")))
+            };
+            let text: String = table
+                .iter()
+                .map(|row| row.iter().map(cell).collect::<Vec<_>>().join(",") + "\r\n")
+                .collect();
+            let mut found = vec![vec![]];
+            let mut fields = fields(text.as_bytes());
+            while let Some(field) = fields.next().unwrap() {
+                let text = match super::cell(&field, None).unwrap() {
+                    Cell::Text(text) => Some(text.to_owned()),
+                    _ => None,
+                };
+                found.last_mut().unwrap().push(text);
+                if field.ends_row {
+                    found.push(vec![]);
+                }
+            }
+            found.pop();
+            prop_assert_eq!(found, table);
+        }
     }
 
     #[test]

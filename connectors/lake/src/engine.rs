@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use outflow_sdk::ConnectorError;
 use outflow_sdk::source::Column;
+use rusqlite::config::DbConfig;
 use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::{Batch, Connection, ErrorCode, Statement};
@@ -17,8 +18,10 @@ use rusqlite::{Batch, Connection, ErrorCode, Statement};
 use crate::catalogue::{Catalogue, Database, Place};
 use crate::config::CsvSettings;
 use crate::import;
+use crate::mentioned::Mentioned;
 use crate::messages;
 use crate::open::FileTable;
+use crate::projection::Columns;
 use crate::sink::{Cancel, Flow, Halt, Look, Sink, Tally};
 use crate::sqlite::{self, BUSY_WAIT, Query};
 
@@ -49,6 +52,10 @@ impl Engine<'_> {
         connection
             .execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -32768")
             .map_err(failed)?;
+        // Else a misspelt "column" would silently be the text 'column', sent to everybody.
+        connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)
+            .map_err(failed)?;
         sqlite::stop_on(&mut connection, self.cancel).map_err(failed)?;
         let guard = Guard::default();
         guard.watch(&mut connection).map_err(failed)?;
@@ -60,6 +67,7 @@ impl Engine<'_> {
             files: Vec::new(),
             attached: BTreeSet::new(),
             tried: BTreeSet::new(),
+            mentioned: Mentioned::by(sql),
         };
         session.resolve(sql)?;
         let mut bytes = if session.attached.is_empty() {
@@ -90,6 +98,7 @@ struct Session<'a> {
     files: Vec<(String, FileTable)>,
     attached: BTreeSet<String>,
     tried: BTreeSet<String>,
+    mentioned: Mentioned,
 }
 
 impl Session<'_> {
@@ -115,7 +124,7 @@ impl Session<'_> {
                     if !matches!(statements.next(), Ok(None)) {
                         return Err(many_statements().into());
                     }
-                    return self.refuse_ambiguous(sql, &reads);
+                    return self.refuse_ambiguous(&reads);
                 }
                 Err(error) => match missing_table(&error) {
                     Some(name) => self.supply(name)?,
@@ -139,7 +148,15 @@ impl Session<'_> {
         match &table.place {
             Place::File { file, format } => {
                 let engine = self.engine;
-                let file = FileTable::open(file, *format, engine.csv, &[], engine.look, engine.cancel)?;
+                let mut file = FileTable::open(
+                    file,
+                    *format,
+                    engine.csv,
+                    Columns::Sendable,
+                    engine.look,
+                    engine.cancel,
+                )?;
+                self.mentioned.narrow(plain, &mut file);
                 import::create(self.connection, plain, &file)?;
                 self.files.push((plain.to_owned(), file));
                 Ok(())
@@ -163,15 +180,10 @@ impl Session<'_> {
 
     /// A table of an attached database may be read although the statement does not say which of
     /// several tables of that name it means: SQLite takes the first it knows.
-    fn refuse_ambiguous(&self, sql: &str, reads: &BTreeSet<(String, String)>) -> Flow {
-        let text: String = sql
-            .chars()
-            .filter(|letter| !matches!(letter, '"' | '`' | '[' | ']' | ' ' | '\n' | '\t' | '\r'))
-            .collect::<String>()
-            .to_lowercase();
+    fn refuse_ambiguous(&self, reads: &BTreeSet<(String, String)>) -> Flow {
         for (schema, table) in reads {
             let full = format!("{schema}.{table}").to_lowercase();
-            if schema != "main" && !self.engine.catalogue.is_unique(table) && !text.contains(&full) {
+            if schema != "main" && !self.engine.catalogue.is_unique(table) && !self.mentioned.has(&full) {
                 self.engine.catalogue.find(table)?;
             }
         }
@@ -180,7 +192,9 @@ impl Session<'_> {
 
     /// SQLite's refusal in our words, with its position.
     fn refused(&self, sql: &str, error: &rusqlite::Error) -> Halt {
-        if error.sqlite_error_code() != Some(ErrorCode::Unknown) {
+        let about_sql = matches!(error, rusqlite::Error::SqlInputError { .. })
+            || error.sqlite_error_code() == Some(ErrorCode::Unknown);
+        if !about_sql {
             return messages::sqlite_halt(LABEL, error, self.engine.cancel);
         }
         let words = messages::sqlite_words(error);
@@ -234,7 +248,7 @@ fn schema_name(database: &str) -> String {
 
 /// What has to be true of a statement that SQLite accepts.
 fn inspect(statement: &Statement<'_>) -> Result<(), ConnectorError> {
-    if !statement.readonly() {
+    if !statement.readonly() || statement.column_count() == 0 {
         return Err(writes("a statement that changes something"));
     }
     if statement.parameter_count() > 0 {

@@ -21,6 +21,12 @@ use crate::sqlite::quoted;
 /// Creates the empty table for a file.
 pub(crate) fn create(connection: &Connection, table: &str, source: &FileTable) -> Result<(), ConnectorError> {
     let fields = source.fields();
+    if fields.is_empty() {
+        return Err(ConnectorError::source(
+            "no_columns",
+            format!("table '{table}': the file has no lines, so nobody knows its columns"),
+        ));
+    }
     let mut folded: Vec<String> = fields.iter().map(|field| field.name().to_lowercase()).collect();
     folded.sort_unstable();
     if let Some(pair) = folded.windows(2).find(|pair| pair.first() == pair.last()) {
@@ -122,8 +128,8 @@ impl Sink for Inserter<'_> {
 /// The cell as SQLite holds it.
 fn sql_value(array: &dyn Array, row: usize) -> Result<Value, ConnectorError> {
     use arrow::datatypes::{
-        Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-        UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+        Date32Type, Date64Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+        Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
     };
     if array.is_null(row) {
         return Ok(Value::Null);
@@ -156,6 +162,16 @@ fn sql_value(array: &dyn Array, row: usize) -> Result<Value, ConnectorError> {
         DataType::Utf8View => Value::Text(array.as_string_view().value(row).to_owned()),
         DataType::Date32 => civil_date(array.as_primitive::<Date32Type>().value(row))
             .map_or(Value::Null, |date| Value::Text(date.to_string())),
+        DataType::Date64 => {
+            let days = array
+                .as_primitive::<Date64Type>()
+                .value(row)
+                .div_euclid(86_400_000);
+            i32::try_from(days)
+                .ok()
+                .and_then(civil_date)
+                .map_or(Value::Null, |date| Value::Text(date.to_string()))
+        }
         DataType::Timestamp(unit, _) => Value::Text(instant(array, *unit, row)?),
         DataType::List(_) => Value::Text(list(array.as_list::<i32>().value(row).as_ref())?),
         DataType::LargeList(_) => Value::Text(list(array.as_list::<i64>().value(row).as_ref())?),

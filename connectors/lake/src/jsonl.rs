@@ -52,16 +52,13 @@ impl JsonlTable {
                 }
             })?;
             rows += 1;
-            if rows % ROWS_BETWEEN_CHECKS == 0 {
+            if rows.is_multiple_of(ROWS_BETWEEN_CHECKS) {
                 cancel.check()?;
             }
         }
         let names = index.names;
         let positions = project(&file.label, &names, wanted)?;
-        let kinds = observed
-            .iter()
-            .map(|column| column.decide().unwrap_or(Kind::Text))
-            .collect();
+        let kinds = observed.iter().map(Observed::decide).collect();
         Ok(Self {
             file: file.clone(),
             stamp,
@@ -74,6 +71,13 @@ impl JsonlTable {
     /// The fields of its batches.
     pub(crate) fn fields(&self) -> Vec<arrow::datatypes::Field> {
         self.wanted().map(|(name, kind)| kind.field(name)).collect()
+    }
+
+    /// Leaves out the columns that `keep` does not want.
+    pub(crate) fn narrow(&mut self, keep: &dyn Fn(&str) -> bool) {
+        let names = &self.names;
+        self.positions
+            .retain(|at| names.get(*at).is_some_and(|name| keep(name)));
     }
 
     fn wanted(&self) -> impl Iterator<Item = (&str, Kind)> {
@@ -158,7 +162,7 @@ fn type_name(kind: Kind) -> &'static str {
         Kind::Integer => "integer",
         Kind::Float | Kind::Decimal { .. } => "number",
         Kind::Json => "json",
-        Kind::Text | Kind::Date | Kind::Timestamp => "string",
+        Kind::Text | Kind::Date | Kind::Timestamp | Kind::Blob => "string",
     }
 }
 
@@ -370,6 +374,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::sink::Halt;
 
     fn open(text: &str) -> Result<Vec<(String, Kind)>, ConnectorError> {
         let folder = tempfile::tempdir().unwrap();

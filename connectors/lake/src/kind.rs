@@ -9,7 +9,7 @@
 //!   holds each of them exactly; which one that is does not show, since canonical values are exact
 //!   decimals. Where numbers or booleans meet text the column is text and they are read as their
 //!   canonical text. Where nested values meet anything the column is JSON.
-//! * A column of BLOBs is refused by name.
+//! * A column in which any value is a BLOB can be described but not read.
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
 use outflow_sdk::value::Decimal;
@@ -103,11 +103,16 @@ pub(crate) enum Kind {
     Boolean,
     Integer,
     Float,
-    Decimal { precision: u8, scale: u8 },
+    Decimal {
+        precision: u8,
+        scale: u8,
+    },
     Text,
     Json,
     Date,
     Timestamp,
+    /// Described, but never read.
+    Blob,
 }
 
 impl Kind {
@@ -127,6 +132,7 @@ impl Kind {
             }
             Kind::Text | Kind::Json => DataType::Utf8,
             Kind::Date => DataType::Date32,
+            Kind::Blob => DataType::Binary,
             Kind::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         }
     }
@@ -156,10 +162,6 @@ pub(crate) fn is_json_field(field: &Field) -> bool {
         .get("outflow.type")
         .is_some_and(|kind| kind == "json")
 }
-
-/// Why no type can be given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct HoldsBlobs;
 
 /// The most digits before and after the point that any number had.
 #[derive(Clone, Copy, Debug, Default)]
@@ -288,33 +290,30 @@ impl Observed {
     }
 
     /// The column's type.
-    ///
-    /// # Errors
-    /// When it holds BLOBs.
-    pub(crate) fn decide(&self) -> Result<Kind, HoldsBlobs> {
+    pub(crate) fn decide(&self) -> Kind {
         if self.blobs {
-            return Err(HoldsBlobs);
+            return Kind::Blob;
         }
         if self.fits {
             match self.declared {
-                Declared::Boolean => return Ok(Kind::Boolean),
-                Declared::Date => return Ok(Kind::Date),
-                Declared::Timestamp => return Ok(Kind::Timestamp),
-                Declared::Json => return Ok(Kind::Json),
-                Declared::Text => return Ok(Kind::Text),
+                Declared::Boolean => return Kind::Boolean,
+                Declared::Date => return Kind::Date,
+                Declared::Timestamp => return Kind::Timestamp,
+                Declared::Json => return Kind::Json,
+                Declared::Text => return Kind::Text,
                 _ => {}
             }
         }
         if self.nested {
-            return Ok(Kind::Json);
+            return Kind::Json;
         }
         let numbers = self.integers || self.reals || self.exact || self.numeric_texts;
-        Ok(match (self.texts, self.bools, numbers) {
+        match (self.texts, self.bools, numbers) {
             (false, false, true) => self.number(),
             (false, true, false) => Kind::Boolean,
             (false, false, false) => self.without_values(),
             _ => Kind::Text,
-        })
+        }
     }
 
     fn number(&self) -> Kind {
@@ -354,8 +353,6 @@ impl Observed {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     fn kind(declared: &str, cells: &[Cell<'_>]) -> Kind {
@@ -363,7 +360,7 @@ mod tests {
         for cell in cells {
             observed.add(cell);
         }
-        observed.decide().unwrap()
+        observed.decide()
     }
 
     #[test]
@@ -473,10 +470,10 @@ mod tests {
     }
 
     #[test]
-    fn blobs_are_refused() {
+    fn blobs_are_known_for_what_they_are() {
         let mut observed = Observed::new(Declared::Nothing);
         observed.add(&Cell::Blob);
-        assert_eq!(observed.decide(), Err(HoldsBlobs));
-        assert_eq!(Observed::new(Declared::Blob).decide(), Err(HoldsBlobs));
+        assert_eq!(observed.decide(), Kind::Blob);
+        assert_eq!(Observed::new(Declared::Blob).decide(), Kind::Blob);
     }
 }

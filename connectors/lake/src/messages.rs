@@ -130,3 +130,38 @@ pub(crate) fn unsupported_column(label: &str, column: &str, type_name: &str) -> 
 pub(crate) fn label(path: &Path, root: &Path) -> String {
     path.strip_prefix(root).unwrap_or(path).display().to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_locked_database_is_worth_another_try() {
+        let busy =
+            rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY), None);
+        let error = sqlite("shop.db", &busy);
+        assert_eq!(error.code, "sqlite_busy");
+        assert_eq!(error.kind, ErrorKind::Source { transient: true });
+    }
+
+    #[test]
+    fn a_file_without_permission_says_whose_move_it_is() {
+        let error = unreadable("data/a.csv", &io::Error::from(io::ErrorKind::PermissionDenied));
+        assert_eq!(
+            (error.code, error.message.as_str()),
+            ("unreadable", "data/a.csv: permission denied")
+        );
+        assert_eq!(
+            error.hint.as_deref(),
+            Some("let the user that runs outflow read it")
+        );
+    }
+
+    #[test]
+    fn hints_name_the_nearest_or_list_what_there_is() {
+        let columns = ["email", "id"];
+        assert_eq!(choices_hint("Emial", "columns", columns), "did you mean 'email'?");
+        assert_eq!(choices_hint("zzz", "columns", columns), "columns: email, id");
+        assert_eq!(choices_hint("zzz", "columns", []), "there are no columns");
+    }
+}

@@ -6,6 +6,7 @@ use crate::config::CsvSettings;
 use crate::csv::CsvTable;
 use crate::jsonl::JsonlTable;
 use crate::parquet::ParquetTable;
+use crate::projection::Columns;
 use crate::sink::{Cancel, Flow, Look, Sink, Tally};
 use crate::stamp::FileRef;
 
@@ -37,20 +38,29 @@ pub(crate) enum FileTable {
 }
 
 impl FileTable {
-    /// Opens `file` for its `wanted` columns (all when empty).
+    /// Opens `file` for some of its columns.
     pub(crate) fn open(
         file: &FileRef,
         format: Format,
         csv: &CsvSettings,
-        wanted: &[String],
+        columns: Columns<'_>,
         look: Look,
         cancel: &Cancel,
     ) -> Flow<Self> {
         Ok(match format {
-            Format::Csv => FileTable::Csv(Box::new(CsvTable::open(file, csv, wanted)?)),
-            Format::Jsonl => FileTable::Jsonl(JsonlTable::open(file, wanted, look, cancel)?),
-            Format::Parquet => FileTable::Parquet(Box::new(ParquetTable::open(file, wanted)?)),
+            Format::Csv => FileTable::Csv(Box::new(CsvTable::open(file, csv, columns.wanted())?)),
+            Format::Jsonl => FileTable::Jsonl(JsonlTable::open(file, columns.wanted(), look, cancel)?),
+            Format::Parquet => FileTable::Parquet(Box::new(ParquetTable::open(file, columns)?)),
         })
+    }
+
+    /// Leaves out the columns that `keep` does not want.
+    pub(crate) fn narrow(&mut self, keep: &dyn Fn(&str) -> bool) {
+        match self {
+            FileTable::Csv(table) => table.narrow(keep),
+            FileTable::Jsonl(table) => table.narrow(keep),
+            FileTable::Parquet(table) => table.narrow(keep),
+        }
     }
 
     /// The wanted columns.

@@ -3,21 +3,20 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use arrow::error::ArrowError;
 use outflow_sdk::ConnectorError;
 use outflow_sdk::source::Column;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
-use parquet::basic::{ConvertedType, LogicalType, Type as PhysicalType};
-use parquet::schema::types::{SchemaDescriptor, Type};
 
 use crate::columns::BATCH_ROWS;
-use crate::kind::json_field;
 use crate::messages;
-use crate::projection::project;
+use crate::parquet_columns::{Shape, root, type_name, with_lean_types};
+use crate::projection::{Columns, project};
 use crate::sink::{Cancel, Flow, Sink, Tally};
 use crate::stamp::{FileRef, Stamp};
 
@@ -28,49 +27,70 @@ pub(crate) struct ParquetTable {
     handle: File,
     metadata: ArrowReaderMetadata,
     positions: Vec<usize>,
+    shapes: Vec<Shape>,
     schema: SchemaRef,
 }
 
 impl ParquetTable {
     /// Opens `file` and reads its footer.
-    pub(crate) fn open(file: &FileRef, wanted: &[String]) -> Result<Self, ConnectorError> {
+    pub(crate) fn open(file: &FileRef, columns: Columns<'_>) -> Result<Self, ConnectorError> {
         let (handle, stamp) = file.open()?;
         let metadata = ArrowReaderMetadata::load(&handle, ArrowReaderOptions::new())
             .map_err(|error| corrupt(&file.label, &error))?;
         let metadata = with_lean_types(metadata);
-        let names: Vec<String> = metadata
-            .schema()
+        let decoded = Arc::clone(metadata.schema());
+        let names: Vec<String> = decoded
             .fields()
             .iter()
             .map(|field| field.name().clone())
             .collect();
-        let positions = project(&file.label, &names, wanted)?;
-        let descriptor = metadata.parquet_schema();
-        let mut fields = Vec::with_capacity(positions.len());
-        for (at, field) in metadata.schema().fields().iter().enumerate() {
-            if !positions.contains(&at) {
-                continue;
-            }
-            if !is_supported(field.data_type()) {
-                let type_name = field.data_type().to_string();
-                return Err(messages::unsupported_column(
-                    &file.label,
-                    field.name(),
-                    &type_name,
-                ));
-            }
-            let json = root(descriptor, at).is_some_and(|root| holds_json(root));
-            let plain = Field::new(field.name(), field.data_type().clone(), field.is_nullable());
-            fields.push(if json { json_field(plain) } else { plain });
+        let mut positions = project(&file.label, &names, columns.wanted())?;
+        let shape_of = |at: usize| {
+            let root = root(metadata.parquet_schema(), at);
+            decoded
+                .fields()
+                .get(at)
+                .map_or(Shape::Unsendable, |field| Shape::of(field.data_type(), root))
+        };
+        if matches!(columns, Columns::Sendable) {
+            positions.retain(|at| shape_of(*at) != Shape::Unsendable);
         }
+        let shapes: Vec<Shape> = positions.iter().map(|at| shape_of(*at)).collect();
+        let fields: Vec<_> = positions
+            .iter()
+            .zip(&shapes)
+            .filter_map(|(at, shape)| decoded.fields().get(*at).map(|field| shape.field(field)))
+            .collect();
         Ok(Self {
             file: file.clone(),
             stamp,
             handle,
             metadata,
             positions,
+            shapes,
             schema: Arc::new(Schema::new(fields)),
         })
+    }
+
+    /// Leaves out the columns that `keep` does not want.
+    pub(crate) fn narrow(&mut self, keep: &dyn Fn(&str) -> bool) {
+        let kept: Vec<bool> = self
+            .schema
+            .fields()
+            .iter()
+            .map(|field| keep(field.name()))
+            .collect();
+        let fields = self.schema.fields().iter().zip(&kept);
+        let fields: Vec<FieldRef> = fields
+            .filter(|(_, kept)| **kept)
+            .map(|(field, _)| Arc::clone(field))
+            .collect();
+        self.schema = Arc::new(Schema::new(fields));
+        // `retain` goes through in order, so each list meets the same answers.
+        let mut answers = kept.iter();
+        self.positions.retain(|_| answers.next().copied().unwrap_or(true));
+        let mut answers = kept.iter();
+        self.shapes.retain(|_| answers.next().copied().unwrap_or(true));
     }
 
     pub(crate) fn schema(&self) -> &SchemaRef {
@@ -95,6 +115,10 @@ impl ParquetTable {
     /// Pushes the rows.
     pub(crate) fn stream(self, cancel: &Cancel, sink: &mut dyn Sink) -> Flow<Tally> {
         let label = &self.file.label;
+        if let Some(at) = self.shapes.iter().position(|shape| *shape == Shape::Unsendable) {
+            let name = self.schema.fields().get(at).map_or("", |field| field.name());
+            return Err(messages::unsupported_column(label, name, "bytes").into());
+        }
         sink.schema(&self.schema)?;
         let bytes = self.bytes_of_columns();
         let expected = u64::try_from(self.metadata.metadata().file_metadata().num_rows()).unwrap_or_default();
@@ -107,10 +131,10 @@ impl ParquetTable {
         let mut rows = 0;
         for batch in reader {
             cancel.check()?;
-            let batch = batch.map_err(|error| corrupt(label, &error))?;
-            rows += batch.num_rows() as u64;
-            let batch = RecordBatch::try_new(Arc::clone(&self.schema), batch.columns().to_vec())
+            let batch = batch
+                .and_then(|batch| shaped(&batch, &self.shapes, &self.schema))
                 .map_err(|error| corrupt(label, &error))?;
+            rows += batch.num_rows() as u64;
             sink.batch(batch)?;
         }
         self.file.unchanged_since(self.stamp)?;
@@ -140,80 +164,15 @@ impl ParquetTable {
     }
 }
 
-/// Asks the reader for types that cost least to build and to read: string views instead of copied
-/// strings, values instead of dictionaries. INT96 instants come as microseconds, because
-/// nanoseconds would overflow where 9999-12-31 stands for "never".
-fn with_lean_types(metadata: ArrowReaderMetadata) -> ArrowReaderMetadata {
-    let descriptor = metadata.parquet_schema();
-    let fields: Vec<Field> = metadata
-        .schema()
-        .fields()
+fn shaped(batch: &RecordBatch, shapes: &[Shape], schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let columns: Vec<ArrayRef> = batch
+        .columns()
         .iter()
-        .enumerate()
-        .map(|(at, field)| {
-            let int96 = root(descriptor, at)
-                .is_some_and(|root| root.is_primitive() && root.get_physical_type() == PhysicalType::INT96);
-            let lean = match field.data_type() {
-                DataType::Timestamp(TimeUnit::Nanosecond, zone) if int96 => {
-                    DataType::Timestamp(TimeUnit::Microsecond, zone.clone())
-                }
-                DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
-                DataType::Dictionary(_, values) => match values.as_ref() {
-                    DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
-                    other => other.clone(),
-                },
-                other => other.clone(),
-            };
-            field.as_ref().clone().with_data_type(lean)
-        })
-        .collect();
-    let schema = Arc::new(Schema::new_with_metadata(
-        fields,
-        metadata.schema().metadata().clone(),
-    ));
-    let options = ArrowReaderOptions::new().with_schema(schema);
-    ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options).unwrap_or(metadata)
-}
-
-fn root(descriptor: &SchemaDescriptor, at: usize) -> Option<&Type> {
-    descriptor.root_schema().get_fields().get(at).map(AsRef::as_ref)
-}
-
-fn holds_json(root: &Type) -> bool {
-    let info = root.get_basic_info();
-    root.is_primitive()
-        && (matches!(info.logical_type_ref(), Some(LogicalType::Json))
-            || info.converted_type() == ConvertedType::JSON)
-}
-
-/// The type as Parquet itself calls it.
-fn type_name(root: &Type) -> String {
-    let info = root.get_basic_info();
-    if !root.is_primitive() {
-        return "group".into();
-    }
-    match info.converted_type() {
-        ConvertedType::NONE => root.get_physical_type().to_string(),
-        ConvertedType::DECIMAL => match root {
-            Type::PrimitiveType { scale, precision, .. } => format!("DECIMAL({precision},{scale})"),
-            Type::GroupType { .. } => "DECIMAL".into(),
-        },
-        converted => converted.to_string(),
-    }
-}
-
-fn is_supported(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Binary
-        | DataType::LargeBinary
-        | DataType::BinaryView
-        | DataType::FixedSizeBinary(_)
-        | DataType::Struct(_)
-        | DataType::Map(..)
-        | DataType::Union(..) => false,
-        DataType::List(item) | DataType::LargeList(item) => is_supported(item.data_type()),
-        _ => true,
-    }
+        .zip(batch.schema_ref().fields())
+        .zip(shapes)
+        .map(|((column, decoded), shape)| shape.apply(decoded, column))
+        .collect::<Result<_, _>>()?;
+    RecordBatch::try_new(Arc::clone(schema), columns)
 }
 
 /// The file breaks the format. The reader's words name columns and offsets, not values.

@@ -4,6 +4,25 @@ use outflow_sdk::ConnectorError;
 
 use crate::messages;
 
+/// Which columns of a file are to be read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Columns<'a> {
+    /// These, or all when there are none.
+    Wanted(&'a [String]),
+    /// All whose values can be sent somewhere.
+    Sendable,
+}
+
+impl<'a> Columns<'a> {
+    /// Their names; none for all.
+    pub(crate) fn wanted(self) -> &'a [String] {
+        match self {
+            Columns::Wanted(names) => names,
+            Columns::Sendable => &[],
+        }
+    }
+}
+
 /// Positions of the wanted columns among `names`, in the table's order; all when `wanted` is empty.
 ///
 /// # Errors

@@ -17,6 +17,7 @@ use crate::config::{CsvSettings, LakeSettings};
 use crate::engine::{Engine, Purpose};
 use crate::messages;
 use crate::open::FileTable;
+use crate::projection::Columns;
 use crate::sink::{Cancel, Flow, Halt, Look, Sink, Tally};
 use crate::sqlite::{self, Query};
 
@@ -45,6 +46,16 @@ impl Lake {
     /// `Config` when the CSV settings make no sense. The path is looked at when it is read.
     pub fn new(settings: LakeSettings, context: &OpenContext) -> Result<Self, ConnectorError> {
         settings.csv.delimiter_byte()?;
+        if settings.path.to_string_lossy().contains("://") {
+            return Err(ConnectorError::config(
+                "lake_remote_path",
+                format!(
+                    "source '{}': `path` is a URL; a lake reads local files",
+                    context.connection
+                ),
+            )
+            .with_hint("mount or copy the files, and write a path"));
+        }
         // Without the "./" many paths begin with, messages read better.
         let path: PathBuf = settings.path.components().collect();
         let path = if path == Path::new(".") {
@@ -195,7 +206,7 @@ impl Settings {
     ) -> Flow<Tally> {
         match &catalogue.find(name)?.place {
             Place::File { file, format } => {
-                let table = FileTable::open(file, *format, &self.csv, wanted, look, cancel)?;
+                let table = FileTable::open(file, *format, &self.csv, Columns::Wanted(wanted), look, cancel)?;
                 match purpose {
                     Purpose::Describe(columns) => {
                         *columns = table.columns();
@@ -207,7 +218,7 @@ impl Settings {
             Place::Database { database, table } => {
                 let label = format!("{} table '{table}'", database.file.label);
                 let failed = |error: rusqlite::Error| messages::sqlite_halt(&label, &error, cancel);
-                let before = database.file.stamp()?.identity();
+                let before = database.file.stamp()?;
                 let mut connection = sqlite::connect(&database.file)?;
                 sqlite::stop_on(&mut connection, cancel).map_err(failed)?;
                 connection.execute_batch("BEGIN").map_err(failed)?;
@@ -220,9 +231,7 @@ impl Settings {
                     Purpose::Read(sink) => {
                         let tally = query.stream(sink)?;
                         // Writers do not disturb a snapshot; another file in its place does.
-                        if database.file.stamp()?.identity() != before {
-                            return Err(messages::file_changed(&database.file.label).into());
-                        }
+                        database.file.same_file_as(before)?;
                         Ok(tally)
                     }
                 }

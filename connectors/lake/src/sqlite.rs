@@ -24,7 +24,9 @@ const ROWS_BETWEEN_CHECKS: u64 = 4_096;
 
 /// Opens a database for reading only.
 pub(crate) fn connect(file: &FileRef) -> Result<Connection, ConnectorError> {
-    file.open()?;
+    // Looking only: to open and close a database's file would drop the locks that other reads of
+    // this process hold on it.
+    file.stamp()?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let failed = |error: rusqlite::Error| messages::sqlite(&file.label, &error);
     let connection = Connection::open_with_flags(&file.path, flags).map_err(failed)?;
@@ -122,11 +124,6 @@ impl<'a> Query<'a> {
             let statement = prepare(connection, label, &sql, cancel)?;
             select(label, &statement, wanted)?
         };
-        for column in &selected {
-            if column.declared == Declared::Blob {
-                return Err(messages::unsupported_column(label, &column.name, "BLOBs").into());
-            }
-        }
         let mut query = Self {
             connection,
             label,
@@ -160,20 +157,12 @@ impl<'a> Query<'a> {
                         observed.add(&self.cell(row.get_ref(column.at).map_err(failed)?, column, count)?);
                     }
                 }
-                if count % ROWS_BETWEEN_CHECKS == 0 {
+                if count.is_multiple_of(ROWS_BETWEEN_CHECKS) {
                     self.cancel.check()?;
                 }
             }
         }
-        let mut kinds = Vec::with_capacity(observed.len());
-        for (observed, column) in observed.iter().zip(&self.selected) {
-            kinds.push(
-                observed
-                    .decide()
-                    .map_err(|_| messages::unsupported_column(self.label, &column.name, "BLOBs"))?,
-            );
-        }
-        Ok(kinds)
+        Ok(observed.iter().map(Observed::decide).collect())
     }
 
     fn cell<'v>(&self, value: ValueRef<'v>, column: &Selected, row: u64) -> Result<Cell<'v>, ConnectorError> {
@@ -213,6 +202,10 @@ impl<'a> Query<'a> {
     /// Pushes the rows.
     pub(crate) fn stream(&self, sink: &mut dyn Sink) -> Flow<Tally> {
         let failed = |error: rusqlite::Error| messages::sqlite_halt(self.label, &error, self.cancel);
+        let mut columns = self.selected.iter().zip(&self.kinds);
+        if let Some((column, _)) = columns.find(|(_, kind)| **kind == Kind::Blob) {
+            return Err(messages::unsupported_column(self.label, &column.name, "BLOBs").into());
+        }
         let names = self.selected.iter().map(|column| column.name.as_str());
         let mut batcher = Batcher::new(names.zip(self.kinds.iter().copied()));
         sink.schema(batcher.schema())?;

@@ -25,35 +25,43 @@ impl FileRef {
 
     /// Opens the file and notes what it is.
     pub(crate) fn open(&self) -> Result<(File, Stamp), ConnectorError> {
-        let file = File::open(&self.path).map_err(|error| messages::unreadable(&self.label, &error))?;
-        let metadata = file
-            .metadata()
-            .map_err(|error| messages::unreadable(&self.label, &error))?;
-        if metadata.is_dir() {
-            return Err(ConnectorError::source(
-                "unreadable",
-                format!("{}: is a folder, not a file", self.label),
-            ));
-        }
-        Ok((file, Stamp::of(&metadata)))
+        // Before it is opened, since opening a pipe would wait for its other end.
+        self.stamp()?;
+        let unreadable = |error: std::io::Error| messages::unreadable(&self.label, &error);
+        let file = File::open(&self.path).map_err(unreadable)?;
+        let stamp = Stamp::of(&file.metadata().map_err(unreadable)?);
+        Ok((file, stamp))
     }
 
     /// The stamp of what the path leads to now.
     ///
     /// # Errors
-    /// `file_changed` when it leads nowhere.
+    /// When it leads to no regular file.
     pub(crate) fn stamp(&self) -> Result<Stamp, ConnectorError> {
-        std::fs::metadata(&self.path)
-            .map(|metadata| Stamp::of(&metadata))
-            .map_err(|_| messages::file_changed(&self.label))
+        let metadata =
+            std::fs::metadata(&self.path).map_err(|error| messages::unreadable(&self.label, &error))?;
+        if !metadata.is_file() {
+            return Err(ConnectorError::source(
+                "unreadable",
+                format!("{}: is no regular file", self.label),
+            ));
+        }
+        Ok(Stamp::of(&metadata))
     }
 
     /// Fails unless the path still leads to what `before` noted.
     pub(crate) fn unchanged_since(&self, before: Stamp) -> Result<(), ConnectorError> {
-        if self.stamp()? == before {
-            Ok(())
-        } else {
-            Err(messages::file_changed(&self.label))
+        match self.stamp() {
+            Ok(now) if now == before => Ok(()),
+            _ => Err(messages::file_changed(&self.label)),
+        }
+    }
+
+    /// Fails unless the path still leads to the same file, whatever was written to it.
+    pub(crate) fn same_file_as(&self, before: Stamp) -> Result<(), ConnectorError> {
+        match self.stamp() {
+            Ok(now) if now.identity == before.identity => Ok(()),
+            _ => Err(messages::file_changed(&self.label)),
         }
     }
 }
@@ -74,16 +82,11 @@ impl Stamp {
             identity: Identity::of(metadata),
         }
     }
-
-    /// Which file it is, whatever it holds.
-    pub(crate) fn identity(&self) -> Identity {
-        self.identity
-    }
 }
 
 /// Device and inode where the system has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Identity(u64, u64);
+struct Identity(u64, u64);
 
 impl Identity {
     #[cfg(unix)]

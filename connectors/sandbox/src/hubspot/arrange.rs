@@ -28,7 +28,7 @@ pub struct ArrangeError(String);
 
 impl From<ApiError> for ArrangeError {
     fn from(error: ApiError) -> Self {
-        Self(error.message)
+        Self(error.message.clone())
     }
 }
 

@@ -1,5 +1,7 @@
 //! The vendor's error envelope.
 
+use std::ops::{Deref, DerefMut};
+
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};
 
@@ -12,9 +14,26 @@ pub(super) struct Detail {
     pub(super) context: Option<(&'static str, Vec<String>)>,
 }
 
-/// A refused request.
+/// A refused request. Boxed, so that a `Result` with it stays small.
 #[derive(Clone, Debug)]
-pub(super) struct ApiError {
+pub(super) struct ApiError(Box<Parts>);
+
+impl Deref for ApiError {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl DerefMut for ApiError {
+    fn deref_mut(&mut self) -> &mut Parts {
+        &mut self.0
+    }
+}
+
+/// What a refusal says.
+#[derive(Clone, Debug)]
+pub(super) struct Parts {
     pub(super) status: StatusCode,
     pub(super) category: &'static str,
     pub(super) sub_category: Option<&'static str>,
@@ -26,7 +45,7 @@ pub(super) struct ApiError {
 
 impl ApiError {
     pub(super) fn new(status: StatusCode, category: &'static str, message: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Parts {
             status,
             category,
             sub_category: None,
@@ -34,7 +53,7 @@ impl ApiError {
             errors: Vec::new(),
             context: Vec::new(),
             links: Vec::new(),
-        }
+        }))
     }
 
     /// 400.

@@ -464,3 +464,84 @@ fn value_at(array: &dyn Array, field: &Field, row: usize) -> Result<Value, Strin
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::collections::BTreeSet;
+
+    use arrow::array::StringArray;
+    use async_trait::async_trait;
+    use futures::stream;
+
+    use super::*;
+    use crate::source::{Advice, Column, Reading};
+
+    /// A source that breaks most rules: whatever it is asked, it gives one row, calls the read
+    /// incomplete, counts wrong and goes on after the end.
+    struct Careless;
+
+    fn row() -> RecordBatch {
+        RecordBatch::try_from_iter([("a", Arc::new(StringArray::from(vec!["x"])) as Arc<dyn Array>)]).unwrap()
+    }
+
+    #[async_trait]
+    impl Source for Careless {
+        async fn check(&self) -> Result<Vec<Advice>, ConnectorError> {
+            Err(ConnectorError::source("down", "down"))
+        }
+
+        async fn describe(&self, _: &Model) -> Result<Vec<Column>, ConnectorError> {
+            Ok(vec![Column {
+                name: "c".into(),
+                type_name: "text".into(),
+                arrow_type: DataType::Utf8,
+            }])
+        }
+
+        async fn read(&self, _: ReadRequest) -> Result<Reading, ConnectorError> {
+            let receipt = ReadReceipt {
+                rows: 7,
+                complete: false,
+                query_id: None,
+                bytes_scanned: None,
+            };
+            let events = vec![Ok(ReadEvent::End(receipt)), Ok(ReadEvent::Batch(row()))];
+            Ok(Reading {
+                schema: Arc::new(Schema::empty()),
+                events: Box::pin(stream::iter(events)),
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_careless_source_is_told_the_rules_it_breaks() {
+        let fixture = Fixture {
+            source: Arc::new(Careless),
+            model: Model::Table("t".into()),
+            columns: vec!["a".into(), "b".into()],
+            rows: vec![vec![Value::text("1"), Value::Null]],
+            empty: Model::Table("e".into()),
+            sql: Some(SqlFixture {
+                good: "SELECT 1".into(),
+                writing: "DELETE FROM t".into(),
+                malformed: "SELEC".into(),
+            }),
+        };
+        let broken: BTreeSet<&str> = run(&fixture)
+            .await
+            .iter()
+            .map(|violation| violation.rule)
+            .collect();
+        let rules = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 19];
+        let expected: BTreeSet<String> = rules.iter().map(|rule| format!("SRC-{rule:03}")).collect();
+        assert_eq!(
+            broken
+                .iter()
+                .map(|rule| (*rule).to_owned())
+                .collect::<BTreeSet<_>>(),
+            expected
+        );
+    }
+}
