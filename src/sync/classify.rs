@@ -42,11 +42,20 @@ pub struct Context<'a> {
 /// # Errors
 /// When the state or a temporary file cannot be read or written.
 pub fn classify(context: &Context<'_>, scan: Scan, filter: &mut Filter) -> Result<Plan, RunError> {
-    let fields: Vec<String> = context.sync.fields.iter().map(|field| field.field.clone()).collect();
+    let fields: Vec<String> = context
+        .sync
+        .fields
+        .iter()
+        .map(|field| field.field.clone())
+        .collect();
     let known = filter.len();
     let mut classifier = Classifier {
         printer: context.store.printer(),
-        lookup: if known > 0 { Some(context.store.lookup(context.state.id)?) } else { None },
+        lookup: if known > 0 {
+            Some(context.store.lookup(context.state.id)?)
+        } else {
+            None
+        },
         layouts: context.store.layouts()?,
         has_rejects: context.store.reject_count(context.state.id)? > 0,
         visited: HashSet::new(),
@@ -124,12 +133,21 @@ impl Classifier<'_> {
 
     fn row(&mut self, record: Record, stored: Option<StoredRow>) -> Result<(), RunError> {
         let prints = value_prints(self.printer, &record.values);
-        let change = diff_row(&self.fields, &prints, stored.as_ref(), &self.layouts, self.context.sync.mode);
+        let change = diff_row(
+            &self.fields,
+            &prints,
+            stored.as_ref(),
+            &self.layouts,
+            self.context.sync.mode,
+        );
         let reject = self.open_reject(record.key)?;
         if let Some(fault) = &record.fault {
             let field = self.fields.get(usize::from(fault.field)).cloned();
             self.plan.tally.rejected += 1;
-            if reject.as_ref().is_some_and(|reject| reject.print == record.print && reject.code == fault.code) {
+            if reject
+                .as_ref()
+                .is_some_and(|reject| reject.print == record.print && reject.code == fault.code)
+            {
                 return Ok(());
             }
             let reject = self.reject(&record, reject, &fault.code, field, &fault.message);
@@ -144,9 +162,16 @@ impl Classifier<'_> {
                 let Some(stored) = stored else { return Ok(()) };
                 let mut prints = prints;
                 self.keep_acknowledged(&mut prints, &stored);
-                let row = StoredRow { print: record.print, layout: self.context.layout, prints, ..stored };
+                let row = StoredRow {
+                    print: record.print,
+                    layout: self.context.layout,
+                    prints,
+                    ..stored
+                };
                 if self.context.sync.mode != Mode::Create {
-                    self.plan.immediate.push(&Immediate::Touch { row, before, known })?;
+                    self.plan
+                        .immediate
+                        .push(&Immediate::Touch { row, before, known })?;
                 }
                 return Ok(());
             }
@@ -165,7 +190,11 @@ impl Classifier<'_> {
             return Ok(());
         }
         let planned = if known { Planned::Update } else { Planned::Create };
-        if known { self.plan.update += 1 } else { self.plan.create += 1 }
+        if known {
+            self.plan.update += 1
+        } else {
+            self.plan.create += 1
+        }
         let acknowledged = match &stored {
             Some(stored) => acknowledged(&self.fields, stored, &self.layouts),
             None => Vec::new(),
@@ -187,19 +216,26 @@ impl Classifier<'_> {
 
     /// Fields that are left as they are keep the print that was acknowledged.
     fn keep_acknowledged(&self, prints: &mut [Print], stored: &StoredRow) {
-        for (print, before) in prints.iter_mut().zip(acknowledged(&self.fields, stored, &self.layouts)) {
+        for (print, before) in prints
+            .iter_mut()
+            .zip(acknowledged(&self.fields, stored, &self.layouts))
+        {
             if *print == 0 {
                 *print = before;
             }
         }
     }
 
-    fn adopt(&mut self, record: Record, prints: Vec<Print>, stored: Option<StoredRow>) -> Result<(), RunError> {
+    fn adopt(
+        &mut self,
+        record: Record,
+        prints: Vec<Print>,
+        stored: Option<StoredRow>,
+    ) -> Result<(), RunError> {
         self.plan.tally.unchanged += 1;
         let known = stored.is_some();
         let before = stored.as_ref().map_or(0, |stored| stored.print);
-        let (remote, applied_ms) =
-            stored.map_or((None, 0), |stored| (stored.remote, stored.applied_ms));
+        let (remote, applied_ms) = stored.map_or((None, 0), |stored| (stored.remote, stored.applied_ms));
         let row = StoredRow {
             key: record.key,
             print: record.print,
@@ -211,7 +247,9 @@ impl Classifier<'_> {
             applied_ms,
             run: self.context.run,
         };
-        self.plan.immediate.push(&Immediate::Touch { row, before, known })?;
+        self.plan
+            .immediate
+            .push(&Immediate::Touch { row, before, known })?;
         Ok(())
     }
 
@@ -230,7 +268,10 @@ impl Classifier<'_> {
     fn sleeps(&self, reject: &Reject, print: Print) -> bool {
         matches!(reject.class, RejectClass::Permanent | RejectClass::Suppressed)
             && reject.print == print
-            && self.context.schema_print.is_some_and(|now| now == reject.schema_print)
+            && self
+                .context
+                .schema_print
+                .is_some_and(|now| now == reject.schema_print)
             && reject.next_retry_ms.is_none_or(|at| at > self.context.now_ms)
     }
 
@@ -268,7 +309,10 @@ impl Classifier<'_> {
             // An adopted record was not written by this sync, so it is not this sync's to remove.
             let ours = stored.applied_ms > 0;
             if rule == Removed::Keep || !ours {
-                self.plan.immediate.push(&Immediate::Forget { key: stored.key, before })?;
+                self.plan.immediate.push(&Immediate::Forget {
+                    key: stored.key,
+                    before,
+                })?;
                 continue;
             }
             let reject = self.open_reject(stored.key)?;

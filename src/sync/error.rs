@@ -7,6 +7,7 @@ use thiserror::Error;
 use super::guard::GuardStop;
 use super::map::ColumnProblem;
 use super::spill::SpillError;
+use crate::deliver::Failure;
 use crate::state::StateError;
 
 /// A run or plan that stopped.
@@ -33,6 +34,9 @@ pub enum RunError {
     /// Rows could not be set aside.
     #[error("{0}")]
     Spill(#[from] SpillError),
+    /// What of ours delivery could not read or write.
+    #[error("{0}")]
+    Delivery(Failure),
     /// Someone asked to stop; what was in flight is settled.
     #[error("stopped on request; the next run goes on from here")]
     Cancelled,
@@ -85,8 +89,9 @@ impl RunError {
             RunError::Source(error) => connector_exit(error, Exit::Source),
             RunError::Destination(error) => connector_exit(error, Exit::Destination),
             RunError::Guard(_) => Exit::Guard,
-            RunError::State(error) => error.exit(),
-            RunError::Spill(_) => Exit::Config,
+            RunError::State(StateError::Internal(_)) => Exit::Bug,
+            RunError::State(_) => Exit::Config,
+            RunError::Spill(_) | RunError::Delivery(_) => Exit::Config,
             RunError::Cancelled => Exit::Deferred,
             RunError::Internal(_) => Exit::Bug,
         }
@@ -99,8 +104,9 @@ impl RunError {
             RunError::Fields(_) => "fields",
             RunError::Source(error) | RunError::Destination(error) => error.code,
             RunError::Guard(stop) => stop.code(),
-            RunError::State(_) => "state",
+            RunError::State(error) => error.code(),
             RunError::Spill(_) => "temporary_file",
+            RunError::Delivery(_) => "state",
             RunError::Cancelled => "cancelled",
             RunError::Internal(_) => "internal",
         }

@@ -12,7 +12,6 @@ use tokio::sync::oneshot;
 
 use super::classify::match_text;
 use super::plan::{Planned, PlannedRow};
-use super::progress::Progress;
 use crate::deliver::{Clock, Fate, Feed, FeedError, Ledger, LedgerError, Settled};
 use crate::project::SyncSpec;
 use crate::state::{
@@ -59,7 +58,6 @@ pub struct RunLedger {
     printer: Printer,
     keep_key_text: bool,
     clock: Arc<dyn Clock>,
-    progress: Arc<dyn Progress>,
     under_way: Mutex<HashMap<u64, UnderWay>>,
     settlement: Mutex<Settlement>,
     committer: Mutex<Option<mpsc::SyncSender<Job>>>,
@@ -88,7 +86,7 @@ struct Job {
 
 impl RunLedger {
     /// A ledger that writes to `store` from a thread of its own.
-    pub fn new(facts: RunFacts, store: Arc<Store>, clock: Arc<dyn Clock>, progress: Arc<dyn Progress>) -> Self {
+    pub fn new(facts: RunFacts, store: Arc<Store>, clock: Arc<dyn Clock>) -> Self {
         let (sender, jobs) = mpsc::sync_channel::<Job>(256);
         let id = facts.id;
         let printer = store.printer();
@@ -102,9 +100,11 @@ impl RunLedger {
             printer,
             keep_key_text: facts.keep_key_text,
             clock,
-            progress,
             under_way: Mutex::default(),
-            settlement: Mutex::new(Settlement { filter: Some(Vec::new()), ..Settlement::default() }),
+            settlement: Mutex::new(Settlement {
+                filter: Some(Vec::new()),
+                ..Settlement::default()
+            }),
             committer: Mutex::new(Some(sender)),
         }
     }
@@ -141,11 +141,13 @@ impl RunLedger {
 
     fn commit(&self, changes: Changes) -> Result<oneshot::Receiver<Result<u64, LedgerError>>, LedgerError> {
         let (done, wait) = oneshot::channel();
-        let sender = locked(&self.committer).clone().ok_or_else(|| LedgerError::new("the run is over"))?;
+        let sender = locked(&self.committer)
+            .clone()
+            .ok_or_else(|| LedgerError("the run is over".into()))?;
         // The channel is bounded by the requests in flight, so this does not block for long.
         sender
             .send(Job { changes, done })
-            .map_err(|_| LedgerError::new("the state's writer has stopped"))?;
+            .map_err(|_| LedgerError("the state's writer has stopped".into()))?;
         Ok(wait)
     }
 
@@ -160,8 +162,10 @@ impl RunLedger {
         };
         let mut under_way = locked(&self.under_way);
         for one in settled {
-            let final_fate = !matches!(&one.fate, Fate::Applied { last: false, .. });
-            let Some(mut row) = under_way.remove(&one.operation.row) else { continue };
+            let final_fate = one.fate.is_final();
+            let Some(mut row) = under_way.remove(&one.operation.row) else {
+                continue;
+            };
             digest.one(&mut row, &one);
             if !final_fate {
                 under_way.insert(one.operation.row, row);
@@ -174,12 +178,13 @@ impl RunLedger {
 #[async_trait]
 impl Ledger for RunLedger {
     async fn settle(&self, settled: Vec<Settled>) -> Result<(), LedgerError> {
-        let finals = settled.iter().filter(|one| !matches!(&one.fate, Fate::Applied { last: false, .. })).count();
         let (changes, tally, filter) = self.digest(settled);
         let mut generation = None;
         if !changes.is_empty() {
             let wait = self.commit(changes)?;
-            let written = wait.await.map_err(|_| LedgerError::new("the state's writer has stopped"))?;
+            let written = wait
+                .await
+                .map_err(|_| LedgerError("the state's writer has stopped".into()))?;
             generation = Some(written?);
         }
         {
@@ -193,7 +198,6 @@ impl Ledger for RunLedger {
                 changes.extend(filter);
             }
         }
-        self.progress.settled(&self.sync.name, finals as u64);
         Ok(())
     }
 }
@@ -213,7 +217,7 @@ fn commit_jobs(store: &Store, id: SyncId, jobs: &mpsc::Receiver<Job>) {
         for job in group {
             let answer = match &result {
                 Ok(generation) => Ok(*generation),
-                Err(error) => Err(LedgerError::new(error.to_string())),
+                Err(error) => Err(LedgerError(error.to_string().into())),
             };
             // Nobody waits any more when the run was dropped.
             let _ = job.done.send(answer);
@@ -232,7 +236,12 @@ struct Digest<'a> {
 impl Digest<'_> {
     fn one(&mut self, row: &mut UnderWay, settled: &Settled) {
         match &settled.fate {
-            Fate::Applied { effect, remote, fields, last } => {
+            Fate::Applied {
+                effect,
+                remote,
+                fields,
+                last,
+            } => {
                 if let Some(remote) = remote {
                     row.remote = Some(remote.to_string());
                 }
@@ -249,23 +258,46 @@ impl Digest<'_> {
             Fate::Exhausted { code } => {
                 self.tally.rejected += 1;
                 let words = "could not be delivered in this run; the next run tries again";
-                self.set_aside(row, settled, RejectClass::Transient, "exhausted", &unfielded(code, words));
+                self.set_aside(
+                    row,
+                    settled,
+                    RejectClass::Transient,
+                    "exhausted",
+                    &unfielded(code, words),
+                );
             }
             Fate::Held { code } => {
                 self.tally.held += 1;
                 let words = "was sent and no answer says whether it was applied; the next run settles it";
-                self.set_aside(row, settled, RejectClass::InDoubt, "in_doubt", &unfielded(code, words));
+                self.set_aside(
+                    row,
+                    settled,
+                    RejectClass::InDoubt,
+                    "in_doubt",
+                    &unfielded(code, words),
+                );
             }
             Fate::Deferred { .. } => self.tally.deferred += 1,
         }
     }
 
-    fn applied(&mut self, row: &mut UnderWay, operation: &Operation, effect: Effect, fields: &[u16], last: bool) {
+    fn applied(
+        &mut self,
+        row: &mut UnderWay,
+        operation: &Operation,
+        effect: Effect,
+        fields: &[u16],
+        last: bool,
+    ) {
         if let Planned::Remove(_) = row.planned {
             if last {
                 self.tally.removed += 1;
                 self.changes.removed.push(row.key);
-                self.filter.push(FilterChange { key: row.key, before: Some(row.stored_print), after: None });
+                self.filter.push(FilterChange {
+                    key: row.key,
+                    before: Some(row.stored_print),
+                    after: None,
+                });
             }
             return;
         }
@@ -284,7 +316,11 @@ impl Digest<'_> {
             self.tally.unchanged += u64::from(last);
             return;
         }
-        let print = if last && self.is_complete(row, operation) { row.print } else { 0 };
+        let print = if last && self.is_complete(row, operation) {
+            row.print
+        } else {
+            0
+        };
         self.changes.rows.push(StoredRow {
             key: row.key,
             print,
@@ -297,7 +333,11 @@ impl Digest<'_> {
             run: self.ledger.run,
         });
         let before = row.known.then_some(row.stored_print);
-        self.filter.push(FilterChange { key: row.key, before, after: Some(print) });
+        self.filter.push(FilterChange {
+            key: row.key,
+            before,
+            after: Some(print),
+        });
         row.known = true;
         row.stored_print = print;
         if last {
@@ -313,7 +353,9 @@ impl Digest<'_> {
     fn is_complete(&self, row: &UnderWay, operation: &Operation) -> bool {
         let mut scratch = Vec::new();
         operation.record.iter().zip(&row.prints).all(|(value, print)| {
-            value.as_ref().is_none_or(|value: &Value| self.ledger.printer.value(value, &mut scratch).max(1) == *print)
+            value
+                .as_ref()
+                .is_none_or(|value: &Value| self.ledger.printer.value(value, &mut scratch).max(1) == *print)
         })
     }
 
@@ -353,7 +395,11 @@ impl Digest<'_> {
 }
 
 fn unfielded(code: &str, message: &str) -> Rejection {
-    Rejection { code: code.to_owned(), field: None, message: message.to_owned() }
+    Rejection {
+        code: code.to_owned(),
+        field: None,
+        message: message.to_owned(),
+    }
 }
 
 /// Planned rows as delivery pulls them; the ledger learns of each as it goes out.
@@ -378,7 +424,7 @@ where
                 self.ledger.announce(number, &row);
                 Ok(row.operation(number))
             }
-            Err(error) => Err(FeedError::new(error.to_string())),
+            Err(error) => Err(FeedError(error.into())),
         })
     }
 }

@@ -74,14 +74,23 @@ impl Stage {
     /// When the project does not name it.
     pub fn destination(&self, sync: &SyncSpec) -> Result<Arc<dyn Destination>, RunError> {
         let found = self.project.destinations.get(&sync.destination);
-        found.map(|connection| Arc::clone(&connection.destination)).ok_or_else(|| {
-            RunError::Internal(format!("sync {} has no destination {}", sync.name, sync.destination))
-        })
+        found
+            .map(|connection| Arc::clone(&connection.destination))
+            .ok_or_else(|| {
+                RunError::Internal(format!(
+                    "sync {} has no destination {}",
+                    sync.name, sync.destination
+                ))
+            })
     }
 
     /// Folder of temporary files: beside the state, where there is room for it.
     pub fn folder(&self) -> PathBuf {
-        if self.project.state.is_dir() { self.project.state.clone() } else { std::env::temp_dir() }
+        if self.project.state.is_dir() {
+            self.project.state.clone()
+        } else {
+            std::env::temp_dir()
+        }
     }
 
     /// Reads the model and plans; writes nothing anywhere.
@@ -98,8 +107,16 @@ impl Stage {
         let run_id = run.to_string();
         let printer = self.store.printer();
         let folder = self.folder();
-        let scan =
-            scan(source.as_ref(), sync, run_id, printer, &mut filter, &folder, self.progress.as_ref()).await?;
+        let scan = scan(
+            source.as_ref(),
+            sync,
+            run_id,
+            printer,
+            &mut filter,
+            &folder,
+            self.progress.as_ref(),
+        )
+        .await?;
         let (schema_print, binding) = self.schema_for_rejects(sync, &state).await?;
         let context = Context {
             sync,
@@ -114,7 +131,13 @@ impl Stage {
         let plan = classify(&context, scan, &mut filter)?;
         guard::check(&sync.guards, plan.tally.read, plan.known, plan.remove)?;
         self.progress.planned(&sync.name, plan.operations());
-        Ok(Prepared { plan, filter, state, layout, binding })
+        Ok(Prepared {
+            plan,
+            filter,
+            state,
+            layout,
+            binding,
+        })
     }
 
     fn state_of(&self, sync: &SyncSpec) -> Result<SyncState, RunError> {
@@ -160,12 +183,24 @@ impl Stage {
     ) -> Result<Arc<dyn Binding>, RunError> {
         let destination = self.destination(sync)?;
         let spec = object_spec(sync, None);
-        let binding = destination.bind(spec, create_missing).await.map_err(RunError::Destination)?;
+        let binding = destination
+            .bind(spec, create_missing)
+            .await
+            .map_err(RunError::Destination)?;
         let target = binding.target();
-        match state.identity.as_ref().filter(|identity| !identity.account.is_empty()) {
+        match state
+            .identity
+            .as_ref()
+            .filter(|identity| !identity.account.is_empty())
+        {
             Some(identity) if identity.account != target => {
                 let before = identity.account.clone();
-                return Err(GuardStop::TargetChanged { sync: sync.name.clone(), before, now: target }.into());
+                return Err(GuardStop::TargetChanged {
+                    sync: sync.name.clone(),
+                    before,
+                    now: target,
+                }
+                .into());
             }
             _ => {}
         }
@@ -177,7 +212,10 @@ impl Stage {
     /// # Errors
     /// When the state cannot be written.
     pub fn remember_schema(&self, state: &SyncState, binding: &dyn Binding) -> Result<(), RunError> {
-        let seen = SeenSchema { print: binding.schema_print(), at_ms: self.clock.now_ms() };
+        let seen = SeenSchema {
+            print: binding.schema_print(),
+            at_ms: self.clock.now_ms(),
+        };
         let text = serde_json::to_string(&seen).map_err(|error| RunError::Internal(error.to_string()))?;
         Ok(self.store.remember(&schema_note(state), &text)?)
     }
@@ -198,7 +236,10 @@ pub fn object_spec(sync: &SyncSpec, schema: Option<&arrow::datatypes::Schema>) -
 
 /// Hash of what in a mapping decides whether a refused row may be accepted, beside the row's values.
 pub(crate) fn mapping_print(sync: &SyncSpec) -> u64 {
-    let mut text = format!("{:?}|{:?}|{:?}|{}", sync.match_fields, sync.mode, sync.removed, sync.options);
+    let mut text = format!(
+        "{:?}|{:?}|{:?}|{}",
+        sync.match_fields, sync.mode, sync.removed, sync.options
+    );
     for field in &sync.fields {
         text.push_str(&format!("|{}:{:?}", field.field, field.null));
     }

@@ -101,7 +101,13 @@ mod tests {
     #[test]
     fn the_gravest_exit_wins_and_a_deferred_run_is_graver_than_rejects() {
         assert_eq!(overall_exit([]), Exit::Done);
-        assert_eq!(overall_exit([Exit::Rejects, Exit::Deferred, Exit::Done]), Exit::Deferred);
-        assert_eq!(overall_exit([Exit::Credentials, Exit::Bug, Exit::Guard]), Exit::Bug);
+        assert_eq!(
+            overall_exit([Exit::Rejects, Exit::Deferred, Exit::Done]),
+            Exit::Deferred
+        );
+        assert_eq!(
+            overall_exit([Exit::Credentials, Exit::Bug, Exit::Guard]),
+            Exit::Bug
+        );
     }
 }

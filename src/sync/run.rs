@@ -12,9 +12,11 @@ use super::error::RunError;
 use super::ledger::{PlanFeed, RunFacts, RunLedger};
 use super::plan::{Immediate, Plan, PlannedRow};
 use super::prepare::{Prepared, Stage, mapping_print};
+use super::progress::DeliveryProgress;
+use super::quota::Quotas;
 use super::report::RunReport;
 use super::spill::Sequence;
-use crate::deliver::{self, Accounts, DeliveryReport, End, Policy};
+use crate::deliver::{self, DeliveryReport, End, Policy};
 use crate::project::SyncSpec;
 use crate::state::{Changes, Filter, FilterChange, RunId, RunRecord, RunStatus, SyncState, Tally};
 
@@ -27,7 +29,7 @@ pub struct Runner {
     /// What the runs stand on.
     pub stage: Stage,
     /// The accounts' limiters, shared by all syncs.
-    pub accounts: Arc<Accounts>,
+    pub quotas: Arc<Quotas>,
     /// Retry policy.
     pub policy: Policy,
     /// Turns true when the process is asked to stop.
@@ -57,7 +59,13 @@ impl Runner {
         let (run_id, error) = match self.stage.store.begin_run(&sync.name, started_ms) {
             Ok(run_id) => {
                 let span = tracing::info_span!("run", sync = %sync.name, run = run_id);
-                (run_id, self.attempt(sync, run_id, &mut course).instrument(span).await.err())
+                (
+                    run_id,
+                    self.attempt(sync, run_id, &mut course)
+                        .instrument(span)
+                        .await
+                        .err(),
+                )
             }
             Err(error) => (0, Some(error.into())),
         };
@@ -69,7 +77,10 @@ impl Runner {
             finished_ms: Some(clock.now_ms()),
             status: report.status,
             tally: report.tally,
-            error: report.error.as_ref().map(|error| (error.code().to_owned(), error.to_string())),
+            error: report
+                .error
+                .as_ref()
+                .map(|error| (error.code().to_owned(), error.to_string())),
         };
         if run_id != 0
             && let Err(error) = self.stage.store.finish_run(&record)
@@ -126,7 +137,13 @@ impl Runner {
     }
 
     async fn attempt(&self, sync: &Arc<SyncSpec>, run: RunId, course: &mut Course) -> Result<(), RunError> {
-        let Prepared { mut plan, mut filter, state, layout, binding } = self.stage.prepare(sync, run).await?;
+        let Prepared {
+            mut plan,
+            mut filter,
+            state,
+            layout,
+            binding,
+        } = self.stage.prepare(sync, run).await?;
         course.tally = plan.tally;
         course.removals = plan.remove;
         course.duplicate_keys = std::mem::take(&mut plan.duplicate_keys);
@@ -146,8 +163,15 @@ impl Runner {
         let operations = plan.operations();
         let outcome = if operations > 0 {
             let rows = std::mem::replace(&mut plan.rows, Sequence::new(&self.stage.folder()));
-            let facts = Facts { sync, run, state: &state, layout, operations };
-            self.deliver(&facts, rows, course, &mut filter_changes, &mut generation).await
+            let facts = Facts {
+                sync,
+                run,
+                state: &state,
+                layout,
+                operations,
+            };
+            self.deliver(&facts, rows, course, &mut filter_changes, &mut generation)
+                .await
         } else {
             Ok(())
         };
@@ -166,17 +190,34 @@ impl Runner {
         filter: &mut Option<Vec<FilterChange>>,
     ) -> Result<Option<u64>, RunError> {
         let mut generation = None;
-        let mut changes = Changes { closed: std::mem::take(&mut plan.closed), ..Changes::default() };
+        let mut changes = Changes {
+            closed: std::mem::take(&mut plan.closed),
+            ..Changes::default()
+        };
         for immediate in plan.immediate.rows::<Immediate>()? {
             match immediate? {
                 Immediate::Touch { row, before, known } => {
                     let before = known.then_some(before);
-                    note(filter, FilterChange { key: row.key, before, after: Some(row.print) });
+                    note(
+                        filter,
+                        FilterChange {
+                            key: row.key,
+                            before,
+                            after: Some(row.print),
+                        },
+                    );
                     changes.rows.push(row);
                 }
                 Immediate::Fault(reject) => changes.rejects.push(reject),
                 Immediate::Forget { key, before } => {
-                    note(filter, FilterChange { key, before: Some(before), after: None });
+                    note(
+                        filter,
+                        FilterChange {
+                            key,
+                            before: Some(before),
+                            after: None,
+                        },
+                    );
                     changes.removed.push(key);
                 }
             }
@@ -207,7 +248,8 @@ impl Runner {
             }
         };
         let destination = self.stage.destination(facts.sync)?;
-        let account = self.accounts.get(destination.as_ref(), &self.stage.store)?;
+        let account = self.quotas.account(destination.as_ref())?;
+        let stage = &self.stage;
         let run_facts = RunFacts {
             sync: Arc::clone(facts.sync),
             id: facts.state.id,
@@ -216,25 +258,34 @@ impl Runner {
             schema_print: binding.schema_print() ^ mapping_print(facts.sync),
             keep_key_text: keeps_key_text(facts.sync),
         };
-        let stage = &self.stage;
         let ledger = Arc::new(RunLedger::new(
             run_facts,
             Arc::clone(&stage.store),
             Arc::clone(&stage.clock),
-            Arc::clone(&stage.progress),
         ));
-        let feed = PlanFeed { rows: rows.into_rows::<PlannedRow>()?, ledger: Arc::clone(&ledger), next: 0 };
+        let feed = PlanFeed {
+            rows: rows.into_rows::<PlannedRow>()?,
+            ledger: Arc::clone(&ledger),
+            next: 0,
+        };
+        let progress = DeliveryProgress {
+            sync: facts.sync.name.clone(),
+            progress: Arc::clone(&stage.progress),
+        };
+        let saving = self.quotas.keep_saving(destination.as_ref(), &account);
         let report = deliver::deliver(
             binding,
             Arc::clone(&account),
             Box::new(feed),
             Arc::clone(&ledger) as Arc<dyn deliver::Ledger>,
-            self.policy.clone(),
+            self.policy,
             self.stop.clone(),
+            Arc::new(progress),
         )
         .await;
+        drop(saving);
         let settlement = ledger.finish();
-        self.accounts.save(&account, &stage.store)?;
+        self.quotas.save(destination.as_ref(), &account)?;
         course.tally.add(&settlement.tally);
         *generation = (*generation).max(settlement.generation);
         match (filter.as_mut(), settlement.filter) {
@@ -247,12 +298,17 @@ impl Runner {
     /// Binds for writing: the account is the state's own, and the mapping fits.
     async fn open(&self, facts: &Facts<'_>) -> Result<Arc<dyn Binding>, RunError> {
         let binding = self.stage.bind(facts.sync, facts.state, true).await?;
-        let problems: Vec<FieldProblem> =
-            binding.problems().into_iter().filter(|problem| !problem.warning).collect();
+        let problems: Vec<FieldProblem> = binding
+            .problems()
+            .into_iter()
+            .filter(|problem| !problem.warning)
+            .collect();
         if !problems.is_empty() {
             return Err(RunError::Fields(problems));
         }
-        self.stage.store.set_target(facts.state.id, &facts.sync.key, &binding.target())?;
+        self.stage
+            .store
+            .set_target(facts.state.id, &facts.sync.key, &binding.target())?;
         self.stage.remember_schema(facts.state, binding.as_ref())?;
         Ok(binding)
     }
@@ -309,6 +365,6 @@ fn end_of(course: &mut Course, report: DeliveryReport) -> Result<(), RunError> {
         }
         End::Stopped(error) => Err(RunError::Destination(error)),
         End::Cancelled => Err(RunError::Cancelled),
-        End::Failed(message) => Err(RunError::Internal(message)),
+        End::Failed(failure) => Err(RunError::Delivery(failure)),
     }
 }

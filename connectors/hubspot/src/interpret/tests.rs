@@ -184,8 +184,7 @@ fn as_many_results_as_rows_left_means_success_even_without_keys() {
         outcomes,
         [applied(Effect::Created, None), applied(Effect::Created, None)]
     );
-    let one =
-        json!({ "results": [{ "id": "5", "new": false, "properties": { "email": "primary@x.y" } }] });
+    let one = json!({ "results": [{ "id": "5", "new": false, "properties": { "email": "primary@x.y" } }] });
     let outcomes = settled(Verb::Upsert, Mode::Upsert, &one, &unknown(&["secondary@x.y"]));
     assert_eq!(outcomes, [applied(Effect::Updated, Some("5"))]);
 }
