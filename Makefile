@@ -26,7 +26,7 @@ setup:
 	@$(STEP) setup tests/setup/environment
 
 fmt:
-	@$(STEP) fmt cargo fmt --all --check
+	@$(STEP) fmt cargo fmt --all --check -- --color never
 
 files:
 	@OUTFLOW_STEP_SHOW='^warning' $(STEP) files tests/setup/file-lengths
