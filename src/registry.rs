@@ -35,10 +35,16 @@ impl Registry {
 
 /// Source connectors of this build.
 pub fn sources() -> Vec<SourceDescriptor> {
-    vec![]
+    vec![
+        #[cfg(feature = "lake")]
+        outflow_lake::DESCRIPTOR,
+    ]
 }
 
 /// Destination connectors of this build.
 pub fn destinations() -> Vec<DestinationDescriptor> {
-    vec![]
+    vec![
+        #[cfg(feature = "hubspot")]
+        outflow_hubspot::DESCRIPTOR,
+    ]
 }

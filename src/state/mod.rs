@@ -1,8 +1,28 @@
 //! What every destination last acknowledged, in one SQLite file.
+//!
+//! A row is written only with its acknowledgement ([`Store::commit`]), so the store never says more
+//! than the destination has. A run asks [`Filter`] first, which knows every row's print from memory,
+//! and reads from the store only what differs ([`Lookup`]) or is gone ([`Unseen`]).
 
+mod commit;
+mod error;
+mod filter;
+mod filter_file;
 mod model;
+mod rejects;
+mod rows;
+mod runs;
+mod schema;
+mod store;
+mod syncs;
 
+pub use commit::ATTEMPTS_KEPT;
+pub use error::StateError;
+pub use filter::{Filter, Probe};
 pub use model::{
-    Attempt, Changes, Identity, Reject, RejectClass, RunId, RunRecord, RunStatus, StoredRow, SyncId,
-    SyncState, Tally,
+    Attempt, Changes, FilterChange, Identity, Reject, RejectClass, RunId, RunRecord, RunStatus, StoredRow,
+    SyncId, SyncState, Tally,
 };
+pub use rejects::SyncReject;
+pub use rows::{Lookup, Unseen};
+pub use store::{Access, Store};

@@ -1,6 +1,7 @@
 //! What the state holds, as plain data.
 
 use outflow_sdk::print::{KeyHash, Print};
+use serde::{Deserialize, Serialize};
 
 /// Number of a sync in the store.
 pub type SyncId = i64;
@@ -9,7 +10,7 @@ pub type SyncId = i64;
 pub type RunId = i64;
 
 /// What a destination last acknowledged of one row.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredRow {
     /// Hash of the key.
     pub key: KeyHash,
@@ -32,7 +33,8 @@ pub struct StoredRow {
 }
 
 /// Why a row is set aside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RejectClass {
     /// Refused for good: sleeps until its values, the mapping or the destination's fields change.
     Permanent,
@@ -44,8 +46,28 @@ pub enum RejectClass {
     InDoubt,
 }
 
+impl RejectClass {
+    /// Every class.
+    pub const ALL: [Self; 4] = [Self::Permanent, Self::Transient, Self::Suppressed, Self::InDoubt];
+
+    /// The word in the state and in `rejects --json`.
+    pub fn word(self) -> &'static str {
+        match self {
+            RejectClass::Permanent => "permanent",
+            RejectClass::Transient => "transient",
+            RejectClass::Suppressed => "suppressed",
+            RejectClass::InDoubt => "in_doubt",
+        }
+    }
+
+    /// The class a word names.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.word() == word)
+    }
+}
+
 /// A row that could not be applied.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reject {
     /// Hash of the key.
     pub key: KeyHash,
@@ -107,8 +129,30 @@ pub struct Changes {
     pub attempts: Vec<Attempt>,
 }
 
+impl Changes {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+            && self.removed.is_empty()
+            && self.rejects.is_empty()
+            && self.closed.is_empty()
+            && self.attempts.is_empty()
+    }
+}
+
+/// One row's print before and after a change, as the filter must learn it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FilterChange {
+    /// Hash of the key.
+    pub key: KeyHash,
+    /// The stored print it had; none when the row was not known.
+    pub before: Option<Print>,
+    /// The stored print it has now; none when the row is gone.
+    pub after: Option<Print>,
+}
+
 /// What a sync's state was built with; a change of it needs a person's decision.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// Columns of the key.
     pub key: Vec<String>,
@@ -140,7 +184,7 @@ pub struct SyncState {
 }
 
 /// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
     /// Under way, or cut off.
@@ -157,8 +201,38 @@ pub enum RunStatus {
     Deferred,
 }
 
+impl RunStatus {
+    /// Every status.
+    pub const ALL: [Self; 6] = [
+        Self::Running,
+        Self::Ok,
+        Self::Rejects,
+        Self::Failed,
+        Self::Guarded,
+        Self::Deferred,
+    ];
+
+    /// The word in the state and in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            RunStatus::Running => "running",
+            RunStatus::Ok => "ok",
+            RunStatus::Rejects => "rejects",
+            RunStatus::Failed => "failed",
+            RunStatus::Guarded => "guarded",
+            RunStatus::Deferred => "deferred",
+        }
+    }
+
+    /// The status a word names.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.word() == word)
+    }
+}
+
 /// Rows of a run by what became of them. Every row read, and every removal tried, is in one bucket.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Tally {
     /// Rows the model gave.
     pub read: u64,
@@ -182,6 +256,36 @@ pub struct Tally {
     pub held: u64,
     /// HTTP requests, retries included.
     pub requests: u64,
+}
+
+impl Tally {
+    /// Adds another tally, bucket by bucket.
+    pub fn add(&mut self, other: &Self) {
+        self.read += other.read;
+        self.unchanged += other.unchanged;
+        self.created += other.created;
+        self.updated += other.updated;
+        self.removed += other.removed;
+        self.rejected += other.rejected;
+        self.suppressed += other.suppressed;
+        self.invalid_key += other.invalid_key;
+        self.deferred += other.deferred;
+        self.held += other.held;
+        self.requests += other.requests;
+    }
+
+    /// The sum of the buckets: rows read plus removals tried, or the run is wrong.
+    pub fn accounted(&self) -> u64 {
+        self.unchanged
+            + self.created
+            + self.updated
+            + self.removed
+            + self.rejected
+            + self.suppressed
+            + self.invalid_key
+            + self.deferred
+            + self.held
+    }
 }
 
 /// One run, as history keeps it.

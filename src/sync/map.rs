@@ -4,13 +4,12 @@
 //! each row's key hash and print without building a single value, and, for the few rows that need
 //! it, the row's [`Record`].
 
-use std::sync::Arc;
-
 use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::{DataType, Schema};
 use outflow_sdk::destination::{FieldType, MappedField};
 use outflow_sdk::print::{KeyHash, Print, Printer, add_field, bind_to_key};
 use outflow_sdk::value::{Decimal, Value};
+use serde::{Deserialize, Serialize};
 
 use super::cast::cast;
 use super::columns::{self, ColumnMatch};
@@ -30,7 +29,7 @@ pub struct ColumnProblem {
 }
 
 /// A row with its values, as it will be compared and sent.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// Hash of the key.
     pub key: KeyHash,
@@ -45,7 +44,7 @@ pub struct Record {
 }
 
 /// Why a row cannot be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
     /// Stable code.
     pub code: String,
@@ -210,7 +209,8 @@ impl Mapping {
             }
         }
         for (print, key) in out.prints.iter_mut().zip(&out.keys) {
-            *print = bind_to_key(*print, key.unwrap_or_default());
+            // 0 is the print of a row that is not acknowledged whole.
+            *print = bind_to_key(*print, key.unwrap_or_default()).max(1);
         }
     }
 
@@ -457,6 +457,3 @@ fn value_type(mapping: &FieldMapping, schema: Option<&Schema>) -> Option<FieldTy
         },
     }
 }
-
-/// Columns read as shared names, for messages.
-pub type FieldNames = Arc<[String]>;

@@ -1,0 +1,163 @@
+//! Rows that are set aside, and the tries that led there.
+
+use outflow_sdk::print::KeyHash;
+use rusqlite::{OptionalExtension, Row};
+
+use super::rows::{damaged, key_of};
+use super::{Attempt, Reject, RejectClass, StateError, Store, SyncId};
+
+const REJECT: &str = "key, print, schema_print, class, code, field, message, key_text, match_text,
+    attempts, first_seen_ms, last_seen_ms, next_retry_ms";
+
+/// An open reject with the name of its sync.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncReject {
+    /// The sync.
+    pub sync: String,
+    /// The reject.
+    pub reject: Reject,
+}
+
+impl Store {
+    /// Open rejects, the oldest of each sync first; of one sync, of one class.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn rejects(
+        &self,
+        sync: Option<&str>,
+        class: Option<RejectClass>,
+        limit: usize,
+    ) -> Result<Vec<SyncReject>, StateError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.read(|connection| {
+            let sql = format!(
+                "SELECT {REJECT}, sync.name FROM reject JOIN sync ON sync.id = reject.sync
+                 WHERE (?1 IS NULL OR sync.name = ?1) AND (?2 IS NULL OR class = ?2)
+                 ORDER BY sync.name, first_seen_ms, key LIMIT ?3"
+            );
+            connection
+                .prepare_cached(&sql)?
+                .query_map((sync, class.map(RejectClass::word), limit), |row| {
+                    Ok(SyncReject {
+                        sync: row.get(13)?,
+                        reject: reject_of(row)?,
+                    })
+                })?
+                .collect()
+        })
+    }
+
+    /// The open reject of a key.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn reject(&self, sync: SyncId, key: KeyHash) -> Result<Option<Reject>, StateError> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(&format!(
+                    "SELECT {REJECT} FROM reject WHERE sync = ?1 AND key = ?2"
+                ))?
+                .query_row((sync, key.to_be_bytes()), reject_of)
+                .optional()
+        })
+    }
+
+    /// Number of open rejects, suppressed rows included.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn reject_count(&self, sync: SyncId) -> Result<u64, StateError> {
+        self.read(|connection| {
+            connection
+                .prepare_cached("SELECT count(*) FROM reject WHERE sync = ?1")?
+                .query_row([sync], |row| row.get::<_, i64>(0))
+                .map(i64::cast_unsigned)
+        })
+    }
+
+    /// The keys of all open rejects of a sync, ascending.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn reject_keys(&self, sync: SyncId) -> Result<Vec<KeyHash>, StateError> {
+        self.read(|connection| {
+            connection
+                .prepare_cached("SELECT key FROM reject WHERE sync = ?1 ORDER BY key")?
+                .query_map([sync], |row| key_of(row, 0))?
+                .collect()
+        })
+    }
+
+    /// Has the next run try open rejects again, whatever they wait for: those of `keys`, or all.
+    /// Gives how many there were.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn retry(&self, sync: SyncId, keys: Option<&[KeyHash]>, now_ms: i64) -> Result<u64, StateError> {
+        self.transact(|transaction| {
+            let Some(keys) = keys else {
+                let woken = transaction.execute(
+                    "UPDATE reject SET next_retry_ms = ?2 WHERE sync = ?1",
+                    (sync, now_ms),
+                )?;
+                return Ok(woken as u64);
+            };
+            let mut one = transaction
+                .prepare_cached("UPDATE reject SET next_retry_ms = ?2 WHERE sync = ?1 AND key = ?3")?;
+            let mut woken = 0;
+            for key in keys {
+                woken += one.execute((sync, now_ms, key.to_be_bytes()))? as u64;
+            }
+            Ok(woken)
+        })
+    }
+
+    /// The newest tries of a key that ended without an acknowledgement, the oldest first.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn attempts(&self, sync: SyncId, key: KeyHash) -> Result<Vec<Attempt>, StateError> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT key, at_ms, run, outcome, code, correlation FROM attempt
+                     WHERE sync = ?1 AND key = ?2 ORDER BY id",
+                )?
+                .query_map((sync, key.to_be_bytes()), attempt_of)?
+                .collect()
+        })
+    }
+}
+
+/// Reads a reject from the columns of [`REJECT`].
+pub(super) fn reject_of(row: &Row<'_>) -> rusqlite::Result<Reject> {
+    let class: String = row.get(3)?;
+    Ok(Reject {
+        key: key_of(row, 0)?,
+        print: row.get::<_, i64>(1)?.cast_unsigned(),
+        schema_print: row.get::<_, i64>(2)?.cast_unsigned(),
+        class: RejectClass::from_word(&class).ok_or_else(|| damaged("a reject has an unknown class"))?,
+        code: row.get(4)?,
+        field: row.get(5)?,
+        message: row.get(6)?,
+        key_text: row.get(7)?,
+        match_text: row.get(8)?,
+        attempts: row.get(9)?,
+        first_seen_ms: row.get(10)?,
+        last_seen_ms: row.get(11)?,
+        next_retry_ms: row.get(12)?,
+    })
+}
+
+/// Reads a try from key, time, run, outcome, code, correlation.
+pub(super) fn attempt_of(row: &Row<'_>) -> rusqlite::Result<Attempt> {
+    Ok(Attempt {
+        key: key_of(row, 0)?,
+        at_ms: row.get(1)?,
+        run: row.get(2)?,
+        outcome: row.get(3)?,
+        code: row.get(4)?,
+        correlation: row.get(5)?,
+    })
+}

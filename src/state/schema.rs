@@ -1,0 +1,308 @@
+//! The tables, the steps that bring an older file up to date, and the header that says what wrote it.
+//!
+//! `PRAGMA user_version` is the schema's version, `application_id` tells our files from other
+//! SQLite files, and the table `header` keeps the version of the canonical encoding, the project's
+//! secret and the store's own random number.
+
+use std::path::Path;
+
+use outflow_sdk::print::ENCODING_VERSION;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+
+use super::StateError;
+
+/// `OUTF`.
+const APPLICATION_ID: i64 = 0x4f55_5446;
+
+/// Each step brings a file from the version of its place to the next. Steps that were released are
+/// never edited.
+pub(super) const STEPS: &[&str] = &[V1];
+
+const V1: &str = "
+CREATE TABLE header (
+    name  TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) WITHOUT ROWID, STRICT;
+
+-- AUTOINCREMENT: a number is never used again, so a print cache of a forgotten sync cannot fit.
+CREATE TABLE sync (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    name       TEXT NOT NULL UNIQUE,
+    identity   TEXT,
+    generation INTEGER NOT NULL DEFAULT 0,
+    adopt      INTEGER NOT NULL DEFAULT 0,
+    rows       INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE TABLE layout (
+    id     INTEGER PRIMARY KEY,
+    fields TEXT NOT NULL UNIQUE
+) STRICT;
+
+-- key: 16 bytes, big endian, so that rows lie in the order of their hashes.
+-- prints: one 64-bit print per field of the layout, little endian.
+CREATE TABLE row (
+    sync       INTEGER NOT NULL,
+    key        BLOB NOT NULL,
+    print      INTEGER NOT NULL,
+    layout     INTEGER NOT NULL,
+    prints     BLOB NOT NULL,
+    remote     TEXT,
+    key_text   TEXT,
+    match_text TEXT,
+    applied_ms INTEGER NOT NULL,
+    run        INTEGER NOT NULL,
+    PRIMARY KEY (sync, key)
+) WITHOUT ROWID, STRICT;
+
+CREATE TABLE reject (
+    sync          INTEGER NOT NULL,
+    key           BLOB NOT NULL,
+    print         INTEGER NOT NULL,
+    schema_print  INTEGER NOT NULL,
+    class         TEXT NOT NULL,
+    code          TEXT NOT NULL,
+    field         TEXT,
+    message       TEXT NOT NULL,
+    key_text      TEXT NOT NULL,
+    match_text    TEXT,
+    attempts      INTEGER NOT NULL,
+    first_seen_ms INTEGER NOT NULL,
+    last_seen_ms  INTEGER NOT NULL,
+    next_retry_ms INTEGER,
+    PRIMARY KEY (sync, key)
+) WITHOUT ROWID, STRICT;
+
+CREATE TABLE attempt (
+    id          INTEGER PRIMARY KEY,
+    sync        INTEGER NOT NULL,
+    key         BLOB NOT NULL,
+    at_ms       INTEGER NOT NULL,
+    run         INTEGER NOT NULL,
+    outcome     TEXT NOT NULL,
+    code        TEXT NOT NULL,
+    correlation TEXT
+) STRICT;
+CREATE INDEX attempt_of_key ON attempt (sync, key, id);
+
+CREATE TABLE run (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    sync          TEXT NOT NULL,
+    started_ms    INTEGER NOT NULL,
+    finished_ms   INTEGER,
+    status        TEXT NOT NULL,
+    tally         TEXT NOT NULL,
+    error_code    TEXT,
+    error_message TEXT
+) STRICT;
+CREATE INDEX run_of_sync ON run (sync, id);
+
+CREATE TABLE note (
+    name  TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID, STRICT;
+";
+
+/// What the header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    /// Secret of the project's prints.
+    pub(super) seed: u64,
+    /// Random number of this store; caches made from another one do not fit.
+    pub(super) store: u64,
+}
+
+/// The schema version this program writes.
+pub(super) fn version() -> i64 {
+    i64::try_from(STEPS.len()).unwrap_or(i64::MAX)
+}
+
+/// The schema version of a file; refuses files of later versions and of other programs. Writes nothing.
+///
+/// # Errors
+/// [`StateError::Newer`], [`StateError::Corrupt`].
+pub(super) fn check(connection: &Connection, path: &Path, known: i64) -> Result<i64, StateError> {
+    let pragma = |name: &str| {
+        connection
+            .pragma_query_value(None, name, |row| row.get::<_, i64>(0))
+            .map_err(|error| StateError::sql(path, &error))
+    };
+    let found = pragma("user_version")?;
+    let application = pragma("application_id")?;
+    let empty = found == 0 && application == 0 && pragma("schema_version")? == 0;
+    if !empty && application != APPLICATION_ID {
+        return Err(StateError::corrupt(path, "it is a database of another program"));
+    }
+    if found > known {
+        return Err(StateError::Newer {
+            path: path.to_owned(),
+            what: "schema",
+            found,
+            known,
+        });
+    }
+    Ok(found)
+}
+
+/// Brings a file to the last of `steps`, in one transaction; a new file gets its header.
+///
+/// # Errors
+/// When the file is of a later version, damaged, or cannot be written.
+pub(super) fn migrate(connection: &mut Connection, path: &Path, steps: &[&str]) -> Result<(), StateError> {
+    let known = i64::try_from(steps.len()).unwrap_or(i64::MAX);
+    let sql = |error: rusqlite::Error| StateError::sql(path, &error);
+    if check(connection, path, known)? == known {
+        return Ok(());
+    }
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(sql)?;
+    // Read again under the lock: another process may have been faster.
+    let found = check(&transaction, path, known)?;
+    let done = usize::try_from(found).unwrap_or(0);
+    for step in steps.iter().skip(done) {
+        transaction.execute_batch(step).map_err(sql)?;
+    }
+    if found == 0 {
+        let header = [
+            ("encoding", i64::from(ENCODING_VERSION)),
+            ("seed", rand::random::<u64>().cast_signed()),
+            ("store", rand::random::<u64>().cast_signed()),
+        ];
+        for (name, value) in header {
+            set_header(&transaction, name, value).map_err(sql)?;
+        }
+        transaction
+            .pragma_update(None, "application_id", APPLICATION_ID)
+            .map_err(sql)?;
+    }
+    transaction
+        .pragma_update(None, "user_version", known)
+        .map_err(sql)?;
+    transaction.commit().map_err(sql)
+}
+
+/// Writes one entry of the header.
+pub(super) fn set_header(connection: &Connection, name: &str, value: i64) -> rusqlite::Result<()> {
+    connection
+        .execute(
+            "INSERT INTO header (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",
+            (name, value),
+        )
+        .map(drop)
+}
+
+/// Reads the header of a file that is up to date.
+///
+/// # Errors
+/// When its values are hashed in a way this program does not know, or entries are missing.
+pub(super) fn header(connection: &Connection, path: &Path) -> Result<Header, StateError> {
+    let entry = |name: &str| {
+        connection
+            .query_row("SELECT value FROM header WHERE name = ?1", [name], |row| {
+                row.get::<_, i64>(0)
+            })
+            .optional()
+            .map_err(|error| StateError::sql(path, &error))?
+            .ok_or_else(|| StateError::corrupt(path, format!("its header has no {name}")))
+    };
+    let encoding = entry("encoding")?;
+    if encoding > i64::from(ENCODING_VERSION) {
+        return Err(StateError::Newer {
+            path: path.to_owned(),
+            what: "encoding",
+            found: encoding,
+            known: i64::from(ENCODING_VERSION),
+        });
+    }
+    Ok(Header {
+        seed: entry("seed")?.cast_unsigned(),
+        store: entry("store")?.cast_unsigned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    const PATH: &str = "state.db";
+
+    fn open() -> Connection {
+        Connection::open_in_memory().unwrap()
+    }
+
+    #[test]
+    fn a_file_of_an_earlier_version_is_brought_up_to_date_and_keeps_its_rows() {
+        let mut connection = open();
+        let path = Path::new(PATH);
+        migrate(&mut connection, path, &[V1]).unwrap();
+        connection
+            .execute("INSERT INTO sync (name) VALUES ('customers')", ())
+            .unwrap();
+        let before = header(&connection, path).unwrap();
+        let later = [
+            V1,
+            "ALTER TABLE sync ADD COLUMN paused INTEGER NOT NULL DEFAULT 0",
+        ];
+        migrate(&mut connection, path, &later).unwrap();
+        let (name, paused): (String, i64) = connection
+            .query_row("SELECT name, paused FROM sync", (), |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .unwrap();
+        assert_eq!((name.as_str(), paused), ("customers", 0));
+        assert_eq!(header(&connection, path).unwrap(), before, "the secret is kept");
+        migrate(&mut connection, path, &later).unwrap();
+        let error = migrate(&mut connection, path, &[V1]).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                StateError::Newer {
+                    found: 2,
+                    known: 1,
+                    ..
+                }
+            ),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_step_that_fails_changes_nothing() {
+        let mut connection = open();
+        let path = Path::new(PATH);
+        migrate(&mut connection, path, &[V1]).unwrap();
+        let broken = [
+            V1,
+            "ALTER TABLE sync ADD COLUMN a INTEGER; ALTER TABLE nothing ADD COLUMN b",
+        ];
+        assert!(migrate(&mut connection, path, &broken).is_err());
+        assert_eq!(check(&connection, path, 1).unwrap(), 1);
+        migrate(
+            &mut connection,
+            path,
+            &[V1, "ALTER TABLE sync ADD COLUMN a INTEGER"],
+        )
+        .unwrap();
+    }
+
+    #[test]
+    fn an_encoding_of_a_later_version_is_refused() {
+        let mut connection = open();
+        let path = Path::new(PATH);
+        migrate(&mut connection, path, STEPS).unwrap();
+        set_header(&connection, "encoding", i64::from(ENCODING_VERSION) + 1).unwrap();
+        let error = header(&connection, path).unwrap_err();
+        assert!(error.to_string().contains("encoding 2"), "{error}");
+    }
+
+    #[test]
+    fn a_database_of_another_program_is_left_alone() {
+        let mut connection = open();
+        connection.execute_batch("CREATE TABLE theirs (a)").unwrap();
+        let error = migrate(&mut connection, Path::new(PATH), STEPS).unwrap_err();
+        assert!(error.to_string().contains("another program"), "{error}");
+    }
+}
