@@ -27,6 +27,7 @@ pub fn reference(registry: &Registry) -> String {
     };
     page.push_str("\n## `outflow.yaml`\n\n");
     page.push_str(&description(&schemas.project));
+    page.push('\n');
     page.push_str(REFERENCES);
     page.push_str(&project.table(&schemas.project, &|_| true, false));
     page.push_str("\n## Sources\n");
@@ -35,6 +36,7 @@ pub fn reference(registry: &Registry) -> String {
     project.connections(&mut page, "destination");
     page.push_str("\n## `mappings/*.yaml`\n\n");
     page.push_str(&description(&schemas.mapping));
+    page.push('\n');
     let mapping = Tables {
         document: &schemas.mapping,
     };
@@ -88,6 +90,7 @@ impl Tables<'_> {
                 word("description")
             ));
             page.push_str(&description(branch));
+            page.push('\n');
             page.push_str(&self.table(branch, &|key| key != "type", true));
         }
     }
