@@ -8,8 +8,7 @@ use serde::Deserialize;
 
 use super::validate::ForeignKey;
 
-/// Connections of a project, and where its state is. Any value may hold `${env:NAME}` or
-/// `${file:/path}`; secrets must.
+/// The connections of a project, and where its state is.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ProjectFile {

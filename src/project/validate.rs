@@ -262,7 +262,7 @@ impl<'a> Checker<'a> {
             let meaning = schema
                 .pointer(&format!("/properties/{name}/description"))
                 .and_then(Value::as_str)
-                .map(|text| first_sentence(text).to_owned());
+                .map(first_sentence);
             let fault = Fault::error(
                 at.span,
                 "missing_key",
@@ -391,15 +391,15 @@ impl<'a> Checker<'a> {
     fn check_alternatives(&mut self, branches: Vec<&'a Value>, node: &Node, at: At<'_>) -> Option<Value> {
         let branches: Vec<&'a Value> = branches.into_iter().map(|branch| self.resolve(branch)).collect();
         let shape = Shape::of(node);
-        let secret = branches.iter().any(|branch| branch.get("x-secret").is_some());
-        if shape == Shape::Scalar && !secret {
-            self.public.insert((node.span.line, node.span.column));
-        }
         let fitting: Vec<&'a Value> = branches
             .iter()
             .copied()
             .filter(|branch| alternatives::of(branch).is_some() || shape.fits(branch))
             .collect();
+        let open = |branch: &&Value| branch.get("x-secret").is_none() && alternatives::of(branch).is_none();
+        if shape == Shape::Scalar && !fitting.is_empty() && fitting.iter().all(open) {
+            self.public.insert((node.span.line, node.span.column));
+        }
         match fitting.as_slice() {
             [] => {
                 self.wrong_shape(&branches, node, at);
@@ -467,11 +467,12 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// The first sentence or line of a description.
-pub(crate) fn first_sentence(text: &str) -> &str {
-    let line = text.split("\n\n").next().unwrap_or(text);
+/// The first sentence of a description, on one line.
+pub(crate) fn first_sentence(text: &str) -> String {
+    let paragraph = text.split("\n\n").next().unwrap_or(text);
+    let line = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.find(". ") {
-        Some(at) => line.get(..at).unwrap_or(line),
-        None => line.trim_end_matches('.'),
+        Some(at) => line.get(..at).unwrap_or(&line).to_owned(),
+        None => line.trim_end_matches('.').to_owned(),
     }
 }

@@ -55,7 +55,7 @@ fn a_literal_secret_is_refused_and_not_shown() {
        |                                           ^^^
        hint: write `"${env:CLIENT_SECRET}"` or `"${file:/path}"` instead, and replace the secret that stood here: it may have been copied
     outflow.yaml:10:16: error[unknown_type]: there is no type `crn`
-     10 |   new: { type: ***, token: *** }
+     10 |   new: { type: crn, token: *** }
         |                ^^^
        hint: did you mean `crm`?
     "#);
@@ -127,23 +127,23 @@ fn every_wrong_setting_has_its_place() {
         crm("token: \"${env:CRM_TOKEN}\", tier: profesional, port: \"80\", careful: yes, base_url: [a], bas_url: b"),
         @r#"
     outflow.yaml:4:54: error[unknown_word]: `destinations.crm.tier` cannot be `profesional`
-     4 |   crm: { type: crm, token: "${env:CRM_TOKEN}", tier: ***, port: "80", careful: yes, base_url: [***], bas_url: *** }
-       |                                                      ^^^
+     4 |   crm: { type: crm, token: "${env:CRM_TOKEN}", tier: profesional, port: "80", careful: yes, base_url: [***], bas_url: **
+       |                                                      ^^^^^^^^^^^
        hint: did you mean `professional`?
     outflow.yaml:4:73: error[wrong_type]: `destinations.crm.port` must be a whole number, not text
-     4 |   crm: { type: crm, token: "${env:CRM_TOKEN}", tier: ***, port: "80", careful: yes, base_url: [***], bas_url: *** }
-       |                                                                 ^^^^
+     4 | e: crm, token: "${env:CRM_TOKEN}", tier: profesional, port: "80", careful: yes, base_url: [***], bas_url: *** }
+       |                                                             ^^^^
        hint: remove the quotes
     outflow.yaml:4:88: error[wrong_type]: `destinations.crm.careful` must be true or false
-     4 |   crm: { type: crm, token: "${env:CRM_TOKEN}", tier: ***, port: "80", careful: yes, base_url: [***], bas_url: *** }
-       |                                                                                ^^^
+     4 | "${env:CRM_TOKEN}", tier: profesional, port: "80", careful: yes, base_url: [***], bas_url: *** }
+       |                                                             ^^^
        hint: write `true` or `false`
     outflow.yaml:4:93: error[wrong_type]: `destinations.crm.base_url` must be text, not a list
-     4 |   crm: { type: crm, token: "${env:CRM_TOKEN}", tier: ***, port: "80", careful: yes, base_url: [***], bas_url: *** }
-       |                                                                                     ^^^^^^^^
+     4 | v:CRM_TOKEN}", tier: profesional, port: "80", careful: yes, base_url: [***], bas_url: *** }
+       |                                                             ^^^^^^^^
     outflow.yaml:4:108: error[unknown_key]: `bas_url` is no key in `destinations.crm`
-     4 |   crm: { type: crm, token: "${env:CRM_TOKEN}", tier: ***, port: "80", careful: yes, base_url: [***], bas_url: *** }
-       |                                                                                                      ^^^^^^^
+     4 | er: profesional, port: "80", careful: yes, base_url: [***], bas_url: *** }
+       |                                                             ^^^^^^^
        hint: did you mean `base_url`?
     "#
     );
@@ -256,6 +256,14 @@ fn keys_of_later_versions_are_not_taken_silently() {
 #[test]
 fn sources_and_destinations_must_be_there() {
     insta::assert_snapshot!(of_project("state: .outflow\n"), @"
+    outflow.yaml:1:1: error[missing_key]: the key `sources` is missing
+     1 | state: .outflow
+       | ^
+       hint: Where models are read from, by a name of your choice
+    outflow.yaml:1:1: error[missing_key]: the key `destinations` is missing
+     1 | state: .outflow
+       | ^
+       hint: Where records are written to, by a name of your choice
     mappings/customers.yaml:3:9: error[unknown_connection]: `outflow.yaml` has no source `files`
      3 | source: files
        |         ^^^^^

@@ -48,6 +48,17 @@ fn json_has_the_stable_keys() {
     [
       {
         "file": "mappings/m.yaml",
+        "line": 2,
+        "column": 1,
+        "length": 1,
+        "code": "missing_key",
+        "severity": "error",
+        "message": "the key `key` is missing",
+        "hint": "The column, or list of columns, that identifies a row for good",
+        "path": ""
+      },
+      {
+        "file": "mappings/m.yaml",
         "line": 5,
         "column": 1,
         "length": 3,

@@ -58,6 +58,10 @@ fn several_problems_are_told_at_once() {
     insta::assert_snapshot!(
         of_mapping("sync: my sync\nsource: fils\nmodel: {}\nkey: []\ndestination: crn\nmatch: mail\nmode: upsrt\nremoved: kep\nfields:\n  email: { colum: email }\n  age: { column: age, as: nubmer }\nguards: { min_rows: many }\nobjct: contacts\n"),
         @"
+    mappings/m.yaml:1:1: error[missing_key]: the key `object` is missing
+     1 | sync: my sync
+       | ^
+       hint: The kind of record at the destination, such as HubSpot's `contacts`, `companies` or a custom object type
     mappings/m.yaml:1:7: error[bad_name]: `my sync` cannot be a sync's name: only letters, digits, `_` and `-` may be in it
      1 | sync: my sync
        |       ^^^^^^^
@@ -87,9 +91,6 @@ fn several_problems_are_told_at_once() {
      8 | removed: kep
        |          ^^^
        hint: did you mean `keep`?
-    mappings/m.yaml:10:3: error[bad_field]: `fields.email` needs exactly one of `column`, `value` and `template`
-     10 |   email: { colum: email }
-        |   ^^^^^
     mappings/m.yaml:10:12: error[unknown_key]: `colum` is no key in `fields.email`
      10 |   email: { colum: email }
         |            ^^^^^
@@ -111,7 +112,36 @@ fn several_problems_are_told_at_once() {
 
 #[test]
 fn every_missing_key_is_named() {
-    insta::assert_snapshot!(of_mapping("sync: a\n"), @"");
+    insta::assert_snapshot!(of_mapping("sync: a\n"), @"
+    mappings/m.yaml:1:1: error[missing_key]: the key `source` is missing
+     1 | sync: a
+       | ^
+       hint: The source to read from, as `outflow.yaml` names it
+    mappings/m.yaml:1:1: error[missing_key]: the key `model` is missing
+     1 | sync: a
+       | ^
+       hint: The rows: one of `sql`, `file` and `table`
+    mappings/m.yaml:1:1: error[missing_key]: the key `key` is missing
+     1 | sync: a
+       | ^
+       hint: The column, or list of columns, that identifies a row for good
+    mappings/m.yaml:1:1: error[missing_key]: the key `destination` is missing
+     1 | sync: a
+       | ^
+       hint: The destination to write to, as `outflow.yaml` names it
+    mappings/m.yaml:1:1: error[missing_key]: the key `object` is missing
+     1 | sync: a
+       | ^
+       hint: The kind of record at the destination, such as HubSpot's `contacts`, `companies` or a custom object type
+    mappings/m.yaml:1:1: error[missing_key]: the key `match` is missing
+     1 | sync: a
+       | ^
+       hint: The destination field, or list of fields, that identifies a record there
+    mappings/m.yaml:1:1: error[missing_key]: the key `fields` is missing
+     1 | sync: a
+       | ^
+       hint: The destination's fields and where their values come from: `FIELD: COLUMN`, or a map
+    ");
 }
 
 #[test]
@@ -385,7 +415,12 @@ fn keys_belong_to_their_destination() {
         | ^^^^^^^^^^^^
        hint: did you mean `create_fields`?
     ");
-    insta::assert_snapshot!(with("destination: crm", "destination: mail"), @"");
+    insta::assert_snapshot!(with("destination: crm", "destination: mail"), @"
+    mappings/m.yaml:2:1: error[missing_key]: the key `audience` is missing
+     2 | sync: customers
+       | ^
+       hint: (mail) The audience
+    ");
 }
 
 #[test]
@@ -396,9 +431,10 @@ fn a_guard_that_guards_nothing_is_a_warning() {
         |                        ^^
     ");
     insta::assert_snapshot!(of_mapping(&format!("{MAPPING}guards: {{ max_removed: 5.5.5%, min_rows: -1 }}\n")), @"
-    mappings/m.yaml:12:24: error[wrong_type]: `guards.max_removed` must be a whole number
+    mappings/m.yaml:12:24: error[wrong_form]: `guards.max_removed` cannot be `5.5.5%`
      12 | guards: { max_removed: 5.5.5%, min_rows: -1 }
         |                        ^^^^^^
+       hint: write it like `5%`, `0.5%`, `500`
     mappings/m.yaml:12:42: error[out_of_range]: `guards.min_rows` must be at least 0
      12 | guards: { max_removed: 5.5.5%, min_rows: -1 }
         |                                          ^^

@@ -222,6 +222,11 @@ fn a_file_that_cannot_be_parsed_hides_no_other() {
     let loaded = folder.load(false);
     insta::assert_snapshot!(rendered(&loaded), @"
     mappings/a.yaml:2:1: error[yaml_syntax]: this is not valid YAML: while parsing a node, did not find expected node content
+       hint: a value or a closing bracket is missing
+    mappings/b.yaml:2:1: error[missing_key]: the key `key` is missing
+     2 | sync: customers
+       | ^
+       hint: The column, or list of columns, that identifies a row for good
     mappings/b.yaml:2:7: error[repeated_sync]: a second sync is named `customers`, at mappings/c.yaml:2:7
      2 | sync: customers
        |       ^^^^^^^^^
