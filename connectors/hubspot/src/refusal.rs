@@ -268,7 +268,7 @@ fn existing_in(message: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
 
     use outflow_sdk::destination::Mode;
     use serde_json::json;
