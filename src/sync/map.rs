@@ -4,7 +4,7 @@
 //! each row's key hash and print without building a single value, and, for the few rows that need
 //! it, the row's [`Record`].
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Schema};
 use outflow_sdk::destination::{FieldType, MappedField};
 use outflow_sdk::print::{KeyHash, Print, Printer, add_field, bind_to_key};

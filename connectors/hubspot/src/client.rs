@@ -180,11 +180,12 @@ impl Client {
 
     /// What an answer outside 2xx means for the request as a whole.
     pub(crate) fn unusable(&self, response: &HttpResponse) -> ConnectorError {
-        let zone = self
-            .account
-            .get()
-            .and_then(|account| account.time_zone.as_deref());
-        status::classify(response, zone, Timestamp::now())
+        status::classify(response, self.time_zone(), Timestamp::now())
+    }
+
+    /// The account's time zone, once the account was asked for.
+    pub(crate) fn time_zone(&self) -> Option<&str> {
+        self.account.get().and_then(|account| account.time_zone.as_deref())
     }
 
     /// The account behind the credential, asked for once.

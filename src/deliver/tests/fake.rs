@@ -368,6 +368,10 @@ fn carried(route: Route, operation: &Operation) -> Vec<u16> {
 
 #[async_trait]
 impl Binding for Twin {
+    fn target(&self) -> String {
+        "account 1, things".into()
+    }
+
     fn schema_print(&self) -> u64 {
         1
     }
@@ -394,6 +398,7 @@ impl Binding for Twin {
     fn route(&self, operation: &Operation) -> Route {
         let route = |name, writes| Route {
             name,
+            lane: 0,
             max_rows: self.rules.max_rows,
             writes,
             replay_safe: self.rules.replay_safe,
