@@ -37,7 +37,8 @@ impl From<ApiError> for ArrangeError {
 pub struct RecordView {
     /// Record id.
     pub id: String,
-    /// Values that are set, without those derived from the record itself.
+    /// Values that are set, without those derived from the record itself. A new record that was given no
+    /// `lifecyclestage` has `lead`.
     pub properties: BTreeMap<String, String>,
     /// Whether it is archived, merged away or erased.
     pub archived: bool,

@@ -17,7 +17,7 @@ use super::call::{Call, Handled, Reply};
 use super::definitions::PropertyId;
 use super::errors::{ApiError, bad_properties};
 use super::json::{Properties, Sent, Text, iso, raw, string};
-use super::options::{AllFailed, NullValue};
+use super::options::{AllFailed, NullValue, SecondaryEmail};
 use super::render::{self, Beside, Shown};
 use super::store::{ObjectStore, Slot};
 use super::write::{Planner, Refusal, Target, Writes};
@@ -353,7 +353,7 @@ fn address<'a>(
 fn check_duplicates(
     store: &ObjectStore,
     addresses: &[Address<'_>],
-    secondary: super::options::SecondaryEmail,
+    secondary: SecondaryEmail,
 ) -> Result<(), ApiError> {
     let mut ids = HashSet::with_capacity(addresses.len());
     let mut slots = HashSet::with_capacity(addresses.len());
@@ -385,12 +385,12 @@ fn refuse_secondary(
     store: &ObjectStore,
     address: &Address<'_>,
     slot: Slot,
-    secondary: super::options::SecondaryEmail,
+    secondary: SecondaryEmail,
 ) -> Result<(), ApiError> {
     let Some((property, value)) = address.key.filter(|(property, _)| Some(*property) == store.email) else {
         return Ok(());
     };
-    if secondary == super::options::SecondaryEmail::Match {
+    if secondary == SecondaryEmail::Match {
         return Ok(());
     }
     let record = store.record(slot);

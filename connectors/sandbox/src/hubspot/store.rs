@@ -237,9 +237,14 @@ impl ObjectStore {
         })
     }
 
+    /// The slot the next record will have.
+    pub(super) fn next_slot(&self) -> Slot {
+        Slot::try_from(self.records.len()).unwrap_or(Slot::MAX)
+    }
+
     /// Adds a record as it is.
     pub(super) fn insert(&mut self, record: Record) -> Slot {
-        let slot = Slot::try_from(self.records.len()).unwrap_or(Slot::MAX);
+        let slot = self.next_slot();
         self.next_id = self.next_id.max(record.id + 1);
         self.ids.insert(record.id, slot);
         let live = record.standing == Standing::Live;
