@@ -171,7 +171,12 @@ impl ObjectStore {
     /// The form in which a unique value is compared.
     pub(super) fn comparable<'a>(&self, property: PropertyId, value: &'a str) -> Cow<'a, str> {
         let fold = self.unique_ignores_case || Some(property) == self.email;
-        if fold && value.chars().any(char::is_uppercase) {
+        let is_lower = || {
+            value
+                .bytes()
+                .all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase())
+        };
+        if fold && !is_lower() {
             Cow::Owned(value.to_lowercase())
         } else {
             Cow::Borrowed(value)

@@ -47,6 +47,9 @@ impl Refusal {
     }
 }
 
+/// What the inputs of a request are addressed by: a unique value, or a record id.
+pub(super) type Keys<'k> = HashSet<(Option<PropertyId>, Cow<'k, str>)>;
+
 /// One input while it is planned.
 struct Row<'r, 'a> {
     target: Target,
@@ -64,6 +67,8 @@ pub(super) struct Planner<'s> {
     options: &'s Options,
     blocked: &'s HashSet<String>,
     version: Version,
+    /// Property and value other inputs of this request are addressed by.
+    keys: Keys<'s>,
     /// Unique values that earlier inputs of this request will take.
     claimed: HashSet<(PropertyId, String)>,
     /// Property numbers by position in the previous input: rows mostly have the same columns.
@@ -76,12 +81,14 @@ impl<'s> Planner<'s> {
         options: &'s Options,
         blocked: &'s HashSet<String>,
         version: Version,
+        keys: Keys<'s>,
     ) -> Self {
         Self {
             store,
             options,
             blocked,
             version,
+            keys,
             claimed: HashSet::new(),
             columns: Vec::new(),
         }
@@ -223,8 +230,17 @@ impl<'s> Planner<'s> {
             )));
         }
         let is_key = key.is_some_and(|(key, text)| key == id && store.comparable(key, text) == wanted);
-        let Some(owner) = store.by_unique(id, &wanted) else {
-            if !is_key && !self.claimed.insert((id, wanted.clone().into_owned())) {
+        // The key was looked up when the input was addressed: no need to do it again.
+        let owner = match target {
+            Target::New if is_key => None,
+            Target::Existing(slot) if is_key => Some(slot),
+            _ => store.by_unique(id, &wanted),
+        };
+        let Some(owner) = owner else {
+            let taken = !is_key
+                && (self.keys.contains(&(Some(id), wanted.clone()))
+                    || !self.claimed.insert((id, wanted.clone().into_owned())));
+            if taken {
                 return Ok(Claim::Taken(conflicting(
                     property,
                     value,
