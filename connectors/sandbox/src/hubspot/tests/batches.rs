@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{BATCH_UPSERT, Bench, embedded};
-use crate::hubspot::{AllFailed, Options, Property};
+use std::time::Duration;
+
+use crate::hubspot::{AllFailed, Fault, FaultKind, Options, Property};
 
 const BATCH_CREATE: &str = "/crm/objects/2026-03/contacts/batch/create";
 const BATCH_UPDATE: &str = "/crm/objects/2026-03/contacts/batch/update";
@@ -378,4 +380,25 @@ async fn archive_answers_204_and_ignores_unknown_ids() {
     // Its address is free again.
     let got = bench.upsert(&[("ann@example.com", json!({}))]).await;
     assert_eq!(got.body["results"][0]["new"], true);
+}
+
+#[tokio::test]
+async fn records_of_a_write_in_progress_are_locked_by_option() {
+    let bench = Bench::with(Options {
+        lock_records: true,
+        ..Options::default()
+    })
+    .await;
+    bench.twin.inject(Fault::next(FaultKind::Latency {
+        time: Duration::from_secs(600),
+    }));
+    let body = json!({ "inputs": [{ "idProperty": "email", "id": "ann@example.com", "properties": {} }] });
+    let slow = tokio::spawn(bench.request("POST", BATCH_UPSERT).json(&body).send());
+    bench.until(|twin| twin.request_count() == 1).await;
+    let same = [("ANN@example.com", json!({ "firstname": "Ann" }))];
+    assert_eq!(bench.upsert(&same).await.status, 423);
+    assert_eq!(bench.upsert(&[("bob@example.com", json!({}))]).await.status, 200);
+    slow.abort();
+    bench.until(|twin| twin.in_flight() == 0).await;
+    assert_eq!(bench.upsert(&same).await.status, 200);
 }

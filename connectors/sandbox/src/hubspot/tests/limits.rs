@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{Bench, CONTACTS};
-use crate::hubspot::{Options, Rate, Token};
+use crate::hubspot::{Fault, FaultKind, Options, Rate, Token};
 
 const SEARCH: &str = "/crm/objects/2026-03/contacts/search";
 
@@ -145,13 +145,19 @@ async fn without_limits_there_are_no_headers() {
 
 #[tokio::test]
 async fn most_requests_in_flight_are_counted() {
-    let bench = Bench::with(Options {
-        latency: Duration::from_millis(50),
-        ..Options::default()
-    })
-    .await;
-    let (first, second, third) = tokio::join!(bench.get(CONTACTS), bench.get(CONTACTS), bench.get(CONTACTS));
-    assert_eq!([first.status, second.status, third.status], [200; 3]);
-    assert_eq!(bench.twin.most_in_flight(), 3);
-    assert_eq!(bench.twin.request_count(), 3);
+    let bench = Bench::new().await;
+    bench.twin.inject(
+        Fault::next(FaultKind::Latency {
+            time: Duration::from_secs(600),
+        })
+        .times(3),
+    );
+    let slow: Vec<_> = (0..3)
+        .map(|_| tokio::spawn(bench.request("GET", CONTACTS).send()))
+        .collect();
+    bench.until(|twin| twin.in_flight() == 3).await;
+    slow.iter().for_each(tokio::task::JoinHandle::abort);
+    bench.until(|twin| twin.in_flight() == 0).await;
+    assert_eq!(bench.get(CONTACTS).await.status, 200);
+    assert_eq!((bench.twin.most_in_flight(), bench.twin.request_count()), (3, 4));
 }

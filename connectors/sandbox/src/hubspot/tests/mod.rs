@@ -122,6 +122,13 @@ impl Bench {
             .await
     }
 
+    /// Waits for something that happens by itself.
+    pub(super) async fn until(&self, happened: impl Fn(&Twin) -> bool) {
+        while !happened(&self.twin) {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    }
+
     pub(super) fn put(&self, properties: &[(&str, &str)]) -> String {
         self.twin.put_record("contacts", properties).unwrap()
     }
