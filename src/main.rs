@@ -1,1 +1,3 @@
+//! The `outflow` binary.
+
 fn main() {}
