@@ -88,7 +88,6 @@ pub(crate) fn read(
         registry,
         references,
         tree: &tree,
-        placeholder: checker.placeholder,
         faults,
     };
     let connections = opener.open_all(value.unwrap_or_default());
@@ -100,7 +99,6 @@ struct Opener<'a> {
     registry: &'a Registry,
     references: &'a References<'a>,
     tree: &'a Node,
-    placeholder: bool,
     faults: Vec<Fault>,
 }
 
@@ -234,8 +232,11 @@ impl Opener<'_> {
                 let mut fault = Fault::error(span, error.code, self.references.scrub(&error.message))
                     .maybe_hint(error.hint.map(|hint| self.references.scrub(&hint)))
                     .at(path);
-                if self.placeholder {
-                    // It may be the placeholder that the connector does not like.
+                let inside = format!("{section}.{name}.");
+                let guessed =
+                    |known: &Fault| known.severity == Severity::Warning && known.path.starts_with(&inside);
+                if self.faults.iter().any(guessed) {
+                    // It may be the stand-in for an absent value that the connector does not like.
                     fault.severity = Severity::Warning;
                 }
                 self.faults.push(fault);

@@ -206,7 +206,7 @@ impl JsonSchema for Names {
         json_schema!({
             "oneOf": [
                 { "type": "string", "minLength": 1 },
-                { "type": "array", "items": { "type": "string", "minLength": 1 }, "minItems": 1 },
+                { "type": "array", "items": { "type": "string", "minLength": 1 }, "minItems": 1, "maxItems": 100 },
             ]
         })
     }
