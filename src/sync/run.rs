@@ -252,7 +252,10 @@ impl Runner {
         if let Some(zone) = binding.time_zone()
             && !account.set_time_zone(&zone)
         {
-            tracing::warn!(zone, "unknown time zone; the daily quota's day is taken to end at midnight UTC");
+            tracing::warn!(
+                zone,
+                "unknown time zone; the daily quota's day is taken to end at midnight UTC"
+            );
         }
         let stage = &self.stage;
         let run_facts = RunFacts {
