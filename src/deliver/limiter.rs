@@ -33,12 +33,16 @@ pub(super) struct Window {
     out: usize,
     answered: VecDeque<Instant>,
     released: u64,
+    /// What others were seen to use, and when; falling, so that the first is the most.
+    others: VecDeque<(Instant, u64)>,
 }
 
-/// What a request must remember for reading the answer's headers.
+/// What a request must remember for reading the answer's headers: how many of ours counted when it
+/// went out, how many of those were answered, and how many had been released before.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Released {
-    used: u64,
+    ours: u64,
+    answered: u64,
     released: u64,
 }
 
@@ -49,6 +53,7 @@ impl Window {
             out: 0,
             answered: VecDeque::new(),
             released: 0,
+            others: VecDeque::new(),
         }
     }
 
@@ -67,14 +72,28 @@ impl Window {
         };
     }
 
-    /// Requests that count at `now`.
-    pub(super) fn used(&mut self, now: Instant) -> usize {
+    /// Our requests that count at `now`.
+    fn ours(&mut self, now: Instant) -> usize {
         if let Some((_, per)) = self.limit {
             while self.answered.front().is_some_and(|at| *at + per + MARGIN <= now) {
                 self.answered.pop_front();
             }
+            while self
+                .others
+                .front()
+                .is_some_and(|(at, _)| *at + per + MARGIN <= now)
+            {
+                self.others.pop_front();
+            }
         }
         self.out + self.answered.len()
+    }
+
+    /// Requests that count at `now`, those of others included.
+    pub(super) fn used(&mut self, now: Instant) -> usize {
+        let ours = self.ours(now);
+        let others = self.others.front().map_or(0, |(_, count)| *count);
+        ours.saturating_add(usize::try_from(others).unwrap_or(usize::MAX))
     }
 
     /// Whether a request may be released at `now`.
@@ -87,8 +106,10 @@ impl Window {
         if used < allowed {
             return Slot::Free;
         }
-        // Others' use may have put more in the window than fits: as many must leave it first.
-        match self.answered.get(used - allowed) {
+        // As many as are too many must leave the window first, or others be seen to use less.
+        let enough_left = self.answered.get(used - allowed);
+        let others_left = self.others.front().map(|(at, _)| at);
+        match enough_left.into_iter().chain(others_left).min() {
             Some(at) => Slot::At(*at + per + MARGIN),
             None => Slot::AfterAnAnswer,
         }
@@ -99,7 +120,8 @@ impl Window {
         self.out += 1;
         self.released += 1;
         Released {
-            used: self.used(now) as u64,
+            ours: self.ours(now) as u64,
+            answered: self.answered.len() as u64,
             released: self.released,
         }
     }
@@ -118,16 +140,15 @@ impl Window {
     }
 
     /// What the answer's headers say. When the destination counts more requests than we can have
-    /// sent, others use the account: their requests take slots until they leave the window.
+    /// sent, others use the account: what they use is left to them until no answer of the last window
+    /// tells of it.
     pub(super) fn observe(&mut self, seen: &RateObservation, request: Released, now: Instant) {
         let Some((requests, per)) = self.limit else {
             return;
         };
-        let theirs = match seen.window {
-            Some((allowed, length)) if length == per => {
-                if allowed < requests && allowed > 0 {
-                    self.limit = Some((allowed, per));
-                }
+        let allowed = match seen.window {
+            Some((allowed, length)) if length == per && allowed > 0 => {
+                self.limit = Some((allowed.min(requests), per));
                 allowed
             }
             Some(_) => return,
@@ -136,19 +157,25 @@ impl Window {
         let Some(remaining) = seen.window_remaining else {
             return;
         };
-        let counted = u64::from(theirs.saturating_sub(remaining));
-        // The most of what we know of that the destination can have counted: what counted when this
-        // request was released, and everything since.
-        let known = request.used + (self.released - request.released);
-        for _ in known..counted {
-            self.answered.push_back(now);
-            self.released += 1;
+        let counted = u64::from(allowed.saturating_sub(remaining));
+        // The most of ours that can have been counted: what counted when this request was released,
+        // and everything released since.
+        let most = request.ours + (self.released - request.released);
+        if counted <= most {
+            return;
         }
+        // There are others. How many lies between this and what ignores our requests that were out
+        // and may not have arrived; the larger keeps us from being refused.
+        let others = counted - request.answered.min(counted) - 1;
+        while self.others.back().is_some_and(|(_, count)| *count <= others) {
+            self.others.pop_back();
+        }
+        self.others.push_back((now, others));
     }
 
     /// How long ago each request that counts was answered; those still out count as just now.
     pub(super) fn ages(&mut self, now: Instant) -> Vec<Duration> {
-        self.used(now);
+        self.ours(now);
         let answered = self.answered.iter().map(|at| now.saturating_duration_since(*at));
         answered
             .chain(std::iter::repeat_n(Duration::ZERO, self.out))
@@ -289,7 +316,12 @@ mod tests {
         window.answered(now);
         window.observe(&seen(40), request, now);
         assert_eq!(window.used(now), 60, "58 of somebody else");
-        assert_eq!(window.used(now + TEN + MARGIN), 0);
+        let later = now + TEN / 2;
+        let request = window.release(later);
+        window.answered(later);
+        window.observe(&seen(39), request, later);
+        assert_eq!(window.used(now + TEN + MARGIN), 1 + 58, "they are still there");
+        assert_eq!(window.used(later + TEN + MARGIN), 0);
     }
 
     #[tokio::test(start_paused = true)]

@@ -364,7 +364,7 @@ fn form(schema: &Value) -> Option<String> {
         .collect();
     if shown.is_empty() {
         let text = schema.get("description")?.as_str()?;
-        return Some(super::validate::first_sentence(text).to_owned());
+        return Some(super::validate::first_sentence(text));
     }
     Some(format!("write it like {}", listed(shown)))
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::file::SourceFile;
 use super::model::{DestinationConnection, SourceConnection};
 use super::problem::{Fault, Severity, quoted};
-use super::project_file::{ProjectFile, keys_of_later_versions};
+use super::project_file::{DEFAULT_STATE, ProjectFile, keys_of_later_versions};
 use super::references::References;
 use super::schema::Schemas;
 use super::tree::{self, Node, Span};
@@ -90,7 +90,6 @@ pub(crate) fn read(
         registry,
         references,
         tree: &tree,
-        placeholder: checker.placeholder,
         faults,
     };
     let connections = opener.open_all(value.unwrap_or_default());
@@ -102,7 +101,6 @@ struct Opener<'a> {
     registry: &'a Registry,
     references: &'a References<'a>,
     tree: &'a Node,
-    placeholder: bool,
     faults: Vec<Fault>,
 }
 
@@ -119,7 +117,7 @@ impl Opener<'_> {
             let places = entries.iter().map(|entry| (format!("{section}.{}", entry.key), entry.key_span));
             connections.places.extend(places);
         }
-        connections.state = self.state(&file.state);
+        connections.state = self.state(file.state.as_deref().unwrap_or(DEFAULT_STATE));
         connections.usable = !self.faults.iter().any(|fault| {
             let inside = fault.path.starts_with("sources.") || fault.path.starts_with("destinations.");
             fault.severity == Severity::Error && !inside
@@ -130,7 +128,7 @@ impl Opener<'_> {
             .map(|(name, _)| name)
             .collect();
         connections.declared_destinations = self.declared("destinations");
-        for (name, settings) in file.sources.0 {
+        for (name, settings) in file.sources.unwrap_or_default().0 {
             if let Some((type_name, settings)) = self.settings("sources", &name, settings)
                 && let Some(connector) = self.registry.source(&type_name)
                 && let Some(source) =
@@ -142,7 +140,7 @@ impl Opener<'_> {
                     .insert(name, SourceConnection { type_name, source });
             }
         }
-        for (name, settings) in file.destinations.0 {
+        for (name, settings) in file.destinations.unwrap_or_default().0 {
             if let Some((type_name, settings)) = self.settings("destinations", &name, settings)
                 && let Some(connector) = self.registry.destination(&type_name)
                 && let Some(destination) = self.opened("destinations", &name, |context| {
@@ -239,8 +237,11 @@ impl Opener<'_> {
                 let mut fault = Fault::error(span, error.code, self.references.scrub(&error.message))
                     .maybe_hint(error.hint.map(|hint| self.references.scrub(&hint)))
                     .at(path);
-                if self.placeholder {
-                    // It may be the placeholder that the connector does not like.
+                let inside = format!("{section}.{name}.");
+                let guessed =
+                    |known: &Fault| known.severity == Severity::Warning && known.path.starts_with(&inside);
+                if self.faults.iter().any(guessed) {
+                    // It may be the stand-in for an absent value that the connector does not like.
                     fault.severity = Severity::Warning;
                 }
                 self.faults.push(fault);

@@ -9,8 +9,8 @@ use super::scalar;
 use super::tree::{Kind, Node};
 use crate::sync::cast::cast;
 
-/// Operations number fields with 16 bits.
-const MOST: usize = u16::MAX as usize;
+/// No destination's object has nearly as many; operations number fields with 16 bits.
+const MOST: usize = 2_000;
 
 /// The mapped fields in the file's order. Entries with a fault are left out.
 pub(crate) fn read(fields: Fields, tree: &Node, faults: &mut Vec<Fault>) -> Vec<FieldMapping> {
@@ -79,7 +79,13 @@ impl Reader<'_> {
     fn read(&mut self, field: String, keys: FieldKeys) -> Option<FieldMapping> {
         let before = self.faults.len();
         let kinds = ["column", "value", "template"];
-        if kinds.into_iter().filter(|kind| self.has(kind)).count() != 1 {
+        let count = kinds.into_iter().filter(|kind| self.has(kind)).count();
+        let inside = format!("{}.", self.path);
+        let misspelt = |fault: &Fault| fault.code == "unknown_key" && fault.path.starts_with(&inside);
+        if count == 0 && self.faults.iter().any(misspelt) {
+            return None;
+        }
+        if count != 1 {
             let message = format!(
                 "{} needs exactly one of `column`, `value` and `template`",
                 quoted(self.path)
@@ -188,7 +194,7 @@ impl Reader<'_> {
         // may be long.
         let sample: std::collections::BTreeMap<&str, &str> =
             columns.iter().map(|name| (name.as_str(), "")).collect();
-        let tried = (!text.contains("for ")).then(|| template.render(sample));
+        let tried = (!text.contains("for")).then(|| template.render(sample));
         if let Some(Err(error)) = tried
             && matches!(
                 error.kind(),

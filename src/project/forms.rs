@@ -123,12 +123,12 @@ impl JsonSchema for Limit {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "oneOf": [
-                { "type": "integer", "minimum": 0 },
                 {
                     "type": "string",
                     "pattern": "^(100(\\.0+)?|[0-9]{1,2}(\\.[0-9]+)?) ?%$",
-                    "examples": ["5%", "0.5%"],
+                    "examples": ["5%", "0.5%", "500"],
                 },
+                { "type": "integer", "minimum": 0 },
             ]
         })
     }

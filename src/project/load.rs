@@ -75,13 +75,13 @@ pub fn load(root: &Path, options: LoadOptions<'_>) -> Loaded {
     }
     check_names(&mut mappings);
     check_order(&mut mappings);
-    let mut problems: Vec<Problem> = faults.into_iter().map(|fault| file.problem(fault)).collect();
+    let mut problems: Vec<Problem> = few(faults).into_iter().map(|fault| file.problem(fault)).collect();
     for mapping in &mut mappings {
         if mapping.is_broken() {
             mapping.spec = None;
         }
         let faults = std::mem::take(&mut mapping.faults);
-        problems.extend(faults.into_iter().map(|fault| mapping.file.problem(fault)));
+        problems.extend(few(faults).into_iter().map(|fault| mapping.file.problem(fault)));
     }
     // `outflow.yaml` first: what is wrong there explains what follows.
     problems.sort_by(|a, b| {
@@ -106,6 +106,30 @@ pub fn load(root: &Path, options: LoadOptions<'_>) -> Loaded {
     };
     loaded.assemble(root, connections);
     loaded
+}
+
+/// At most so many problems of one file are shown: nobody reads more.
+const MOST_PROBLEMS: usize = 100;
+
+/// The first problems of a file, and a last one that counts the others.
+fn few(mut faults: Vec<Fault>) -> Vec<Fault> {
+    if faults.len() <= MOST_PROBLEMS {
+        return faults;
+    }
+    faults.sort_by_key(|fault| fault.severity);
+    let others = faults.split_off(MOST_PROBLEMS);
+    let Some(first) = others.first() else {
+        return faults;
+    };
+    let mut last = first.clone();
+    last.code = "more_problems";
+    last.message = format!(
+        "{} more problems in this file, this one the first of them",
+        others.len()
+    );
+    last.hint = Some("fix those above first".into());
+    faults.push(last);
+    faults
 }
 
 /// YAML files of the mappings folder in the order of their names.

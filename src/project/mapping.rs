@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::connections::{Connections, PROJECT_FILE, wrong_name};
 use super::file::{SourceFile, io_reason};
-use super::mapping_file::MappingFile;
+use super::mapping_file::{MappingFile, ModelKeys};
 use super::model::{Guards, Schedule, SyncSpec};
 use super::problem::{Fault, Severity, closest, did_you_mean, listed, quoted, slashed};
 use super::references::References;
@@ -194,7 +194,7 @@ impl Reader<'_> {
             .collect();
         self.check_connection("source", mapping.source.as_deref(), &sources);
         self.check_connection("destination", mapping.destination.as_deref(), &destinations);
-        let model = self.model();
+        let model = self.model(mapping.model.as_ref());
         self.check_repeats("key");
         self.check_repeats("match");
         self.check_match();
@@ -271,7 +271,7 @@ impl Reader<'_> {
         self.fault(key, "unknown_connection", message, Some(hint));
     }
 
-    fn model(&mut self) -> Option<Model> {
+    fn model(&mut self, keys: Option<&ModelKeys>) -> Option<Model> {
         let node = self.tree.get("model")?;
         let present: Vec<&str> = ["sql", "file", "table"]
             .into_iter()
@@ -288,10 +288,11 @@ impl Reader<'_> {
             return None;
         };
         let path = format!("model.{kind}");
-        let text = node.get(kind)?.text()?;
-        if self.faults.iter().any(|fault| fault.path == path) {
-            return None;
-        }
+        let text = match *kind {
+            "sql" => keys?.sql.as_deref(),
+            "table" => keys?.table.as_deref(),
+            _ => keys?.file.as_deref(),
+        }?;
         if text.trim().is_empty() {
             self.fault(
                 &path,
@@ -351,7 +352,8 @@ impl Reader<'_> {
 
     fn check_repeats(&mut self, key: &str) {
         let names = self.tree.get(key).map(Node::texts).unwrap_or_default();
-        for (index, (name, _)) in names.iter().enumerate() {
+        // Longer lists are a problem of their own.
+        for (index, (name, _)) in names.iter().enumerate().take(100) {
             if names.iter().take(index).any(|(earlier, _)| earlier == name) {
                 let message = format!("{} stands in `{key}` twice", quoted(name));
                 self.fault(&format!("{key}.{index}"), "repeated_name", message, None);

@@ -19,7 +19,7 @@ use super::model::{Cast, NullPolicy};
 /// One sync: a model, the object it keeps equal at a destination, and how. One file per sync in
 /// `mappings/`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct MappingFile {
     /// The sync's name, unique in the project: letters, digits, `_` and `-`. Its state goes by
     /// this name; a renamed sync starts anew.
@@ -47,7 +47,6 @@ pub(crate) struct MappingFile {
     #[schemars(required, example = &"email")]
     pub(crate) match_fields: Option<Names>,
     /// What may be done with records.
-    #[serde(default)]
     #[schemars(extend("default" = "upsert"))]
     pub(crate) mode: Option<Mode>,
     /// What happens to a record whose row left the model. Required in mode `mirror`, an error in
@@ -65,7 +64,7 @@ pub(crate) struct MappingFile {
 
 /// Where the rows come from: exactly one of the keys.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct ModelKeys {
     /// One SQL statement in the source's own dialect. It only reads.
     #[schemars(example = &"select * from customers where deleted_at is null")]
@@ -80,7 +79,7 @@ pub(crate) struct ModelKeys {
 
 /// When a sync runs, written as a map: exactly one of `every`, `cron` and `after`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct ScheduleKeys {
     /// At a fixed interval.
     pub(crate) every: Option<Interval>,
@@ -97,7 +96,7 @@ pub(crate) struct ScheduleKeys {
 /// What must hold before anything is written. A guard that does not hold stops the run with exit
 /// code 6 and changes nothing.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct GuardKeys {
     /// The most rows that may leave the model in one run: a number, or a share of the known rows
     /// such as `5%`. Without it, more than 100 rows and 5 % stop the run.
@@ -108,7 +107,7 @@ pub(crate) struct GuardKeys {
 
 /// One destination field, written as a map: exactly one of `column`, `value` and `template`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct FieldKeys {
     /// The column that holds the value.
     #[schemars(length(min = 1))]
@@ -207,7 +206,7 @@ impl JsonSchema for Names {
         json_schema!({
             "oneOf": [
                 { "type": "string", "minLength": 1 },
-                { "type": "array", "items": { "type": "string", "minLength": 1 }, "minItems": 1 },
+                { "type": "array", "items": { "type": "string", "minLength": 1 }, "minItems": 1, "maxItems": 100 },
             ]
         })
     }

@@ -12,24 +12,30 @@ mod connections;
 mod fields;
 mod file;
 mod forms;
+mod init;
 mod load;
 mod mapping;
 mod mapping_file;
 mod model;
+mod page;
 mod problem;
 mod project_file;
 mod references;
 mod scalar;
 mod schedule;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod validate;
 
+pub use init::{InitError, init};
 pub use load::{LoadOptions, Loaded, load};
 pub use model::{
     Cast, DestinationConnection, FieldMapping, FieldSource, Guards, NullPolicy, Project, Schedule, Share,
     SourceConnection, SyncSpec,
 };
+pub use page::reference;
 pub use problem::{Excerpt, Problem, Severity};
 pub use schema::json_schema;
 pub use tree::Span;

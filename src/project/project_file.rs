@@ -8,31 +8,24 @@ use serde::Deserialize;
 
 use super::validate::ForeignKey;
 
-/// Connections of a project, and where its state is. Any value may hold `${env:NAME}` or
-/// `${file:/path}`; secrets must.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+/// The connections of a project, and where its state is.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct ProjectFile {
     /// The folder of the state; a relative path starts at the project's folder. Keep it: it knows
     /// what each destination has accepted.
-    pub(crate) state: String,
+    #[schemars(extend("default" = DEFAULT_STATE))]
+    pub(crate) state: Option<String>,
     /// Where models are read from, by a name of your choice.
     #[schemars(required)]
-    pub(crate) sources: SourceConnections,
+    pub(crate) sources: Option<SourceConnections>,
     /// Where records are written to, by a name of your choice.
     #[schemars(required)]
-    pub(crate) destinations: DestinationConnections,
+    pub(crate) destinations: Option<DestinationConnections>,
 }
 
-impl Default for ProjectFile {
-    fn default() -> Self {
-        Self {
-            state: ".outflow".into(),
-            sources: SourceConnections::default(),
-            destinations: DestinationConnections::default(),
-        }
-    }
-}
+/// Where the state is unless `state:` says otherwise.
+pub(crate) const DEFAULT_STATE: &str = ".outflow";
 
 /// Sources by name; each is decoded by its connector.
 #[derive(Debug, Default, Deserialize)]

@@ -52,6 +52,18 @@ pub fn json_schema(registry: &Registry) -> Value {
     })
 }
 
+/// The schemas as files for an editor: name and text.
+pub(crate) fn schema_files(registry: &Registry) -> [(&'static str, String); 2] {
+    let text = |schema: Value| format!("{schema:#}\n");
+    [
+        ("outflow.schema.json", text(project_schema(registry))),
+        (
+            "mapping.schema.json",
+            text(mapping_schema(&registry.destinations)),
+        ),
+    ]
+}
+
 fn project_schema(registry: &Registry) -> Value {
     let mut schema = schema_of::<ProjectFile>("outflow.yaml");
     let mut sources = Vec::new();
@@ -168,7 +180,7 @@ fn mapping_schema<'a>(connectors: impl IntoIterator<Item = &'a DestinationDescri
     schema
 }
 
-fn keys_of(schema: &Schema) -> Vec<String> {
+pub(crate) fn keys_of(schema: &Schema) -> Vec<String> {
     let properties = schema.get("properties").and_then(Value::as_object);
     properties.into_iter().flat_map(Map::keys).cloned().collect()
 }

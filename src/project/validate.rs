@@ -36,6 +36,8 @@ pub(crate) struct Checker<'a> {
     pub(crate) faults: Vec<Fault>,
     /// Scalars that are known not to be secrets.
     pub(crate) public: HashSet<(usize, usize)>,
+    /// Keys that may be secrets in the wrong place.
+    pub(crate) doubtful: Vec<Span>,
     /// A placeholder stands for some value.
     pub(crate) placeholder: bool,
 }
@@ -74,6 +76,7 @@ impl<'a> Checker<'a> {
             foreign: &[],
             faults: Vec::new(),
             public: HashSet::new(),
+            doubtful: Vec::new(),
             placeholder: false,
         }
     }
@@ -190,6 +193,14 @@ impl<'a> Checker<'a> {
                         object.insert(entry.key.clone(), value);
                     }
                 }
+                None if others == Some(&Value::Bool(false)) && self.is_doubtful(entry) => {
+                    self.doubtful.push(entry.key_span);
+                    let fault = Fault::error(entry.key_span, "unknown_key", "this is no key here");
+                    self.fault(
+                        fault.hint("write `key: value`, and `${env:NAME}` for a secret"),
+                        at,
+                    );
+                }
                 None if others == Some(&Value::Bool(false)) => {
                     let fault = self.unknown_key(entry, at, properties);
                     self.fault(fault, inner);
@@ -202,6 +213,17 @@ impl<'a> Checker<'a> {
         }
         self.check_required(schema, entries, at);
         Value::Object(object)
+    }
+
+    /// Whether an unknown key may be a secret that slipped out of its place: one without a value, or
+    /// one that does not look like a key.
+    fn is_doubtful(&self, entry: &Entry) -> bool {
+        let like_a_key = entry
+            .key
+            .chars()
+            .all(|char| char.is_ascii_alphabetic() || char == '_');
+        let empty = entry.value.text().is_some_and(str::is_empty);
+        self.references.is_some() && (empty || !like_a_key)
     }
 
     fn unknown_key(&self, entry: &Entry, at: At<'_>, properties: &Map<String, Value>) -> Fault {
@@ -240,7 +262,7 @@ impl<'a> Checker<'a> {
             let meaning = schema
                 .pointer(&format!("/properties/{name}/description"))
                 .and_then(Value::as_str)
-                .map(|text| first_sentence(text).to_owned());
+                .map(first_sentence);
             let fault = Fault::error(
                 at.span,
                 "missing_key",
@@ -374,6 +396,10 @@ impl<'a> Checker<'a> {
             .copied()
             .filter(|branch| alternatives::of(branch).is_some() || shape.fits(branch))
             .collect();
+        let open = |branch: &&Value| branch.get("x-secret").is_none() && alternatives::of(branch).is_none();
+        if shape == Shape::Scalar && !fitting.is_empty() && fitting.iter().all(open) {
+            self.public.insert((node.span.line, node.span.column));
+        }
         match fitting.as_slice() {
             [] => {
                 self.wrong_shape(&branches, node, at);
@@ -383,6 +409,9 @@ impl<'a> Checker<'a> {
             several => match alternatives::chosen(several, node) {
                 alternatives::Choice::Branch(branch) => self.check(branch, node, at),
                 alternatives::Choice::Fault(fault) => {
+                    if fault.code == "unknown_type" {
+                        self.public.insert((fault.span.line, fault.span.column));
+                    }
                     let fault = Fault {
                         span: if fault.span == Span::default() {
                             at.span
@@ -416,17 +445,19 @@ impl<'a> Checker<'a> {
         let (trial, value) = best?;
         self.faults.extend(trial.faults);
         self.public.extend(trial.public);
+        self.doubtful.extend(trial.doubtful);
         self.placeholder |= trial.placeholder;
         value
     }
 
-    /// Scalars of a tree that may be secrets: all that were not recognised as something else.
+    /// What may be a secret in a tree: every scalar that was not recognised as something else.
     pub(crate) fn hidden(&self, node: &Node) -> Vec<Span> {
-        let mut found = Vec::new();
+        let mut found = self.doubtful.clone();
         let mut open = vec![node];
         while let Some(node) = open.pop() {
             match &node.kind {
-                Kind::Scalar { .. } if self.public.contains(&(node.span.line, node.span.column)) => {}
+                Kind::Scalar { text, .. }
+                    if text.is_empty() || self.public.contains(&(node.span.line, node.span.column)) => {}
                 Kind::Scalar { .. } => found.push(node.span),
                 Kind::Sequence(items) => open.extend(items),
                 Kind::Mapping(entries) => open.extend(entries.iter().map(|entry| &entry.value)),
@@ -436,11 +467,12 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// The first sentence or line of a description.
-pub(crate) fn first_sentence(text: &str) -> &str {
-    let line = text.split("\n\n").next().unwrap_or(text);
+/// The first sentence of a description, on one line.
+pub(crate) fn first_sentence(text: &str) -> String {
+    let paragraph = text.split("\n\n").next().unwrap_or(text);
+    let line = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.find(". ") {
-        Some(at) => line.get(..at).unwrap_or(line),
-        None => line.trim_end_matches('.'),
+        Some(at) => line.get(..at).unwrap_or(&line).to_owned(),
+        None => line.trim_end_matches('.').to_owned(),
     }
 }

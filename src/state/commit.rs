@@ -6,6 +6,7 @@
 use outflow_sdk::print::{KeyHash, Print};
 use rusqlite::{Connection, OptionalExtension};
 
+use super::erase::note_erasure;
 use super::{Attempt, Changes, Reject, StateError, Store, StoredRow, SyncId};
 
 /// Tries kept of each row.
@@ -18,15 +19,21 @@ impl Store {
     /// When the file cannot be written; nothing of `changes` is in it then.
     pub fn commit(&self, sync: SyncId, changes: &[&Changes]) -> Result<u64, StateError> {
         self.transact(|connection| {
+            let had_rejects = has_rejects(connection, sync)?;
             let mut writer = BatchWriter {
                 connection,
                 sync,
-                has_rejects: has_rejects(connection, sync)?,
+                has_rejects: had_rejects,
+                erased: false,
                 added: 0,
                 prints: Vec::new(),
             };
             for batch in changes {
                 writer.write(batch)?;
+            }
+            // A reject that is written again takes the place of one with perhaps another text.
+            if writer.erased || had_rejects && changes.iter().any(|batch| !batch.rejects.is_empty()) {
+                note_erasure(connection)?;
             }
             let moved = changes
                 .iter()
@@ -54,6 +61,8 @@ struct BatchWriter<'a> {
     sync: SyncId,
     /// Spares a look for the reject of every row of a first sync.
     has_rejects: bool,
+    /// Whether a reject's text is gone.
+    erased: bool,
     added: i64,
     prints: Vec<u8>,
 }
@@ -110,9 +119,9 @@ impl BatchWriter<'_> {
         Ok(())
     }
 
-    fn close(&self, key: KeyHash) -> rusqlite::Result<()> {
+    fn close(&mut self, key: KeyHash) -> rusqlite::Result<()> {
         if self.has_rejects {
-            self.delete("DELETE FROM reject WHERE sync = ?1 AND key = ?2", key)?;
+            self.erased |= self.delete("DELETE FROM reject WHERE sync = ?1 AND key = ?2", key)? > 0;
         }
         Ok(())
     }
@@ -214,4 +223,143 @@ pub(super) fn insert_attempt(
         )?
         .execute((sync, key, ATTEMPTS_KEPT as i64))
         .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::super::fixtures::{attempt, fixture, key, reject, row, rows};
+    use super::super::rows::ALL;
+    use super::super::rows::stored_row;
+    use super::*;
+
+    fn stored(store: &Store, sync: SyncId) -> Vec<StoredRow> {
+        store
+            .read(|connection| connection.prepare(ALL)?.query_map([sync], stored_row)?.collect())
+            .unwrap()
+    }
+
+    #[test]
+    fn rows_come_back_as_they_were_acknowledged_in_the_order_of_their_keys() {
+        let fixture = fixture();
+        let mut full = row(key(1), u64::MAX);
+        full.key_text = Some("1".to_owned());
+        full.match_text = Some("a@example.com".to_owned());
+        let mut empty = row(key(2), 0);
+        empty.prints = Vec::new();
+        empty.remote = None;
+        fixture.commit(&rows([full.clone(), empty.clone()]));
+        let mut expected = vec![full, empty];
+        expected.sort_by_key(|row| row.key);
+        assert_eq!(stored(&fixture.store, fixture.sync.id), expected);
+    }
+
+    #[test]
+    fn several_batches_are_written_in_their_order_and_counted() {
+        let fixture = fixture();
+        let changes = [
+            rows([row(key(1), 5), row(key(2), 5)]),
+            rows([row(key(1), 6)]),
+            Changes {
+                removed: vec![key(2), key(99)],
+                ..Changes::default()
+            },
+        ];
+        let all: Vec<&Changes> = changes.iter().collect();
+        let generation = fixture.store.commit(fixture.sync.id, &all).unwrap();
+        let state = fixture.state();
+        assert_eq!((state.rows, state.generation), (1, generation));
+        assert_eq!(stored(&fixture.store, fixture.sync.id), vec![row(key(1), 6)]);
+    }
+
+    #[test]
+    fn the_generation_grows_with_rows_and_not_with_rejects() {
+        let fixture = fixture();
+        let first = fixture.commit(&rows([row(key(1), 5)]));
+        let rejects = Changes {
+            rejects: vec![reject(key(2), "a@example.com")],
+            ..Changes::default()
+        };
+        assert_eq!(fixture.commit(&rejects), first);
+        assert_eq!(fixture.commit(&rows([row(key(1), 6)])), first + 1);
+    }
+
+    #[test]
+    fn a_commit_that_fails_half_way_leaves_nothing_of_any_batch() {
+        let fixture = fixture();
+        fixture.commit(&rows([row(key(1), 5)]));
+        let before = fixture.state();
+        let bad = format!(
+            "CREATE TRIGGER bad BEFORE INSERT ON row WHEN new.key = x'{:032x}'
+             BEGIN SELECT RAISE(ABORT, 'no'); END",
+            key(3)
+        );
+        fixture
+            .store
+            .transact(|connection| connection.execute_batch(&bad))
+            .unwrap();
+        let (good, bad) = (rows([row(key(1), 6), row(key(2), 6)]), rows([row(key(3), 6)]));
+        assert!(fixture.store.commit(fixture.sync.id, &[&good, &bad]).is_err());
+        assert_eq!(stored(&fixture.store, fixture.sync.id), vec![row(key(1), 5)]);
+        assert_eq!(fixture.state().generation, before.generation);
+        assert_eq!(fixture.state().rows, 1);
+    }
+
+    #[test]
+    fn an_acknowledgement_closes_the_reject_and_a_later_refusal_opens_it_again() {
+        let fixture = fixture();
+        let refused = Changes {
+            rejects: vec![reject(key(1), "a@example.com"), reject(key(2), "b@example.com")],
+            ..Changes::default()
+        };
+        fixture.commit(&refused);
+        assert_eq!(fixture.store.reject_count(fixture.sync.id).unwrap(), 2);
+        fixture.commit(&rows([row(key(1), 5)]));
+        assert_eq!(fixture.store.reject_keys(fixture.sync.id).unwrap(), vec![key(2)]);
+        let partly = Changes {
+            rows: vec![row(key(1), 0)],
+            rejects: vec![reject(key(1), "a@example.com")],
+            closed: vec![key(2)],
+            ..Changes::default()
+        };
+        fixture.commit(&partly);
+        assert_eq!(fixture.store.reject_keys(fixture.sync.id).unwrap(), vec![key(1)]);
+    }
+
+    #[test]
+    fn only_the_newest_tries_of_a_row_are_kept() {
+        let fixture = fixture();
+        for at in 0..25 {
+            fixture.commit(&Changes {
+                attempts: vec![attempt(key(1), at), attempt(key(2), at / 24)],
+                ..Changes::default()
+            });
+        }
+        let kept = fixture.store.attempts(fixture.sync.id, key(1)).unwrap();
+        assert_eq!(kept.len(), ATTEMPTS_KEPT);
+        assert_eq!((kept[0].at_ms, kept[19].at_ms), (5, 24));
+        fixture.commit(&Changes {
+            removed: vec![key(1)],
+            ..Changes::default()
+        });
+        assert!(
+            fixture
+                .store
+                .attempts(fixture.sync.id, key(1))
+                .unwrap()
+                .is_empty()
+        );
+        assert_eq!(
+            fixture.store.attempts(fixture.sync.id, key(2)).unwrap().len(),
+            ATTEMPTS_KEPT
+        );
+    }
+
+    #[test]
+    fn an_unknown_sync_is_an_error_and_writes_nothing() {
+        let fixture = fixture();
+        assert!(fixture.store.commit(77, &[&rows([row(key(1), 5)])]).is_err());
+        assert!(stored(&fixture.store, 77).is_empty());
+    }
 }

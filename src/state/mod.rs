@@ -5,9 +5,15 @@
 //! and reads from the store only what differs ([`Lookup`]) or is gone ([`Unseen`]).
 
 mod commit;
+mod erase;
 mod error;
+mod export;
 mod filter;
 mod filter_file;
+#[cfg(test)]
+mod fixtures;
+mod import;
+mod lines;
 mod model;
 mod rejects;
 mod rows;
@@ -19,6 +25,7 @@ mod syncs;
 pub use commit::ATTEMPTS_KEPT;
 pub use error::StateError;
 pub use filter::{Filter, Probe};
+pub use lines::Transferred;
 pub use model::{
     Attempt, Changes, FilterChange, Identity, Reject, RejectClass, RunId, RunRecord, RunStatus, StoredRow,
     SyncId, SyncState, Tally,

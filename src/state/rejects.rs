@@ -6,7 +6,8 @@ use rusqlite::{OptionalExtension, Row};
 use super::rows::{damaged, key_of};
 use super::{Attempt, Reject, RejectClass, StateError, Store, SyncId};
 
-const REJECT: &str = "key, print, schema_print, class, code, field, message, key_text, match_text,
+/// Columns of a reject, in the order [`reject_of`] reads them.
+pub(super) const REJECT: &str = "key, print, schema_print, class, code, field, message, key_text, match_text,
     attempts, first_seen_ms, last_seen_ms, next_retry_ms";
 
 /// An open reject with the name of its sync.
@@ -160,4 +161,86 @@ pub(super) fn attempt_of(row: &Row<'_>) -> rusqlite::Result<Attempt> {
         code: row.get(4)?,
         correlation: row.get(5)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::super::Changes;
+    use super::super::fixtures::{Fixture, fixture, identity, key, reject};
+    use super::*;
+
+    fn with_rejects() -> Fixture {
+        let fixture = fixture();
+        let mut suppressed = reject(key(2), "b@example.com");
+        suppressed.class = RejectClass::Suppressed;
+        suppressed.first_seen_ms = 5;
+        fixture.commit(&Changes {
+            rejects: vec![reject(key(1), "a@example.com"), suppressed],
+            ..Changes::default()
+        });
+        let other = fixture.store.ensure_sync("companies", &identity()).unwrap();
+        let rejects = Changes {
+            rejects: vec![reject(key(1), "c@example.com")],
+            ..Changes::default()
+        };
+        fixture.store.commit(other.id, &[&rejects]).unwrap();
+        fixture
+    }
+
+    #[test]
+    fn rejects_are_listed_by_sync_and_class() {
+        let fixture = with_rejects();
+        let found = |sync, class, limit| {
+            let rejects = fixture.store.rejects(sync, class, limit).unwrap();
+            rejects
+                .into_iter()
+                .map(|one| (one.sync, one.reject.match_text.unwrap()))
+                .collect::<Vec<_>>()
+        };
+        let of = |sync: &str, email: &str| (sync.to_owned(), email.to_owned());
+        let (a, b, c) = (
+            of("customers", "a@example.com"),
+            of("customers", "b@example.com"),
+            of("companies", "c@example.com"),
+        );
+        assert_eq!(found(None, None, 9), vec![c, b.clone(), a.clone()]);
+        assert_eq!(found(Some("customers"), None, 1), vec![b.clone()]);
+        assert_eq!(
+            found(Some("customers"), Some(RejectClass::Suppressed), 9),
+            vec![b]
+        );
+        assert_eq!(found(Some("customers"), Some(RejectClass::Permanent), 9), vec![a]);
+        assert_eq!(found(None, Some(RejectClass::InDoubt), 9), vec![]);
+    }
+
+    #[test]
+    fn a_suppressed_row_is_open_but_no_failure() {
+        let fixture = with_rejects();
+        assert_eq!(fixture.state().rejects, 1);
+        assert_eq!(fixture.store.reject_count(fixture.sync.id).unwrap(), 2);
+    }
+
+    #[test]
+    fn a_reject_is_read_as_it_was_written() {
+        let fixture = with_rejects();
+        let found = fixture.store.reject(fixture.sync.id, key(1)).unwrap();
+        assert_eq!(found, Some(reject(key(1), "a@example.com")));
+        assert_eq!(fixture.store.reject(fixture.sync.id, key(8)).unwrap(), None);
+    }
+
+    #[test]
+    fn retry_wakes_the_named_rejects_or_all() {
+        let fixture = with_rejects();
+        let due = |number| {
+            let reject = fixture.store.reject(fixture.sync.id, key(number)).unwrap();
+            reject.unwrap().next_retry_ms
+        };
+        let named = [key(1), key(8)];
+        assert_eq!(fixture.store.retry(fixture.sync.id, Some(&named), 50).unwrap(), 1);
+        assert_eq!((due(1), due(2)), (Some(50), None));
+        assert_eq!(fixture.store.retry(fixture.sync.id, None, 60).unwrap(), 2);
+        assert_eq!((due(1), due(2)), (Some(60), Some(60)));
+    }
 }

@@ -16,6 +16,11 @@ const FORWARD: &str = "SELECT key, print, layout, prints, remote, key_text, matc
 const BETWEEN: &str = "SELECT key, print, layout, prints, remote, key_text, match_text, applied_ms, run
     FROM row WHERE sync = ?1 AND key BETWEEN ?2 AND ?3 ORDER BY key";
 
+/// Every row of a sync, by key.
+pub(super) const ALL: &str =
+    "SELECT key, print, layout, prints, remote, key_text, match_text, applied_ms, run
+    FROM row WHERE sync = ?1 ORDER BY key";
+
 /// Least and most rows read ahead of a look-up.
 const AHEAD: (usize, usize) = (2, 256);
 
@@ -209,6 +214,104 @@ impl Iterator for Unseen {
                     return Some(Err(StateError::sql(&self.store, &error)));
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::super::fixtures::{fixture, key, print, row, rows};
+    use super::*;
+
+    #[test]
+    fn ascending_look_ups_find_what_is_there_however_far_apart() {
+        let fixture = fixture();
+        let other = fixture
+            .store
+            .ensure_sync("other", &super::super::fixtures::identity())
+            .unwrap();
+        let mut expected = BTreeMap::new();
+        for number in 0..3_000 {
+            let row = row(key(number), 1 + number as u64);
+            expected.insert(row.key, row);
+        }
+        fixture.commit(&rows(expected.values().cloned()));
+        fixture
+            .store
+            .commit(other.id, &[&rows((0..9_000).map(|number| row(key(number), 5)))])
+            .unwrap();
+        for step in [1, 2, 3, 50, 700] {
+            let mut keys: Vec<KeyHash> = (0..9_000).step_by(step).map(key).collect();
+            keys.sort_unstable();
+            let mut lookup = fixture.store.lookup(fixture.sync.id).unwrap();
+            for key in keys {
+                assert_eq!(
+                    lookup.get(key).unwrap().as_ref(),
+                    expected.get(&key),
+                    "step {step}"
+                );
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn look_ups_in_any_order_agree_with_a_map(
+            stored in prop::collection::btree_set(0u8..80, 0..60),
+            asked in prop::collection::vec(0u8..80, 1..200),
+        ) {
+            let fixture = fixture();
+            fixture.commit(&rows(stored.iter().map(|key| row(KeyHash::from(*key), 5))));
+            let mut lookup = fixture.store.lookup(fixture.sync.id).unwrap();
+            for key in asked {
+                let found = lookup.get(KeyHash::from(key)).unwrap();
+                prop_assert_eq!(found.map(|row| row.key), stored.get(&key).map(|key| KeyHash::from(*key)));
+            }
+        }
+    }
+
+    #[test]
+    fn unseen_rows_come_in_key_order_and_rows_the_filter_does_not_hold_never() {
+        let fixture = fixture();
+        fixture.add(0..20_000);
+        let mut filter = Filter::load(&fixture.store, &fixture.state()).unwrap();
+        fixture.add(20_000..20_100);
+        let mut expected = Vec::new();
+        for number in 0..20_000 {
+            // A stretch that nobody saw, and a few here and there.
+            if (key(number) >> 125) == 3 || number % 1_000 == 1 {
+                expected.push(key(number));
+            } else {
+                filter.mark(&row(key(number), print(number, 7)));
+            }
+        }
+        expected.sort_unstable();
+        assert_eq!(filter.unseen_len(), expected.len() as u64);
+        let unseen = fixture.store.unseen(fixture.sync.id, &filter).unwrap();
+        let keys: Vec<KeyHash> = unseen.map(|row| row.unwrap().key).collect();
+        assert!(keys == expected);
+    }
+
+    #[test]
+    fn a_value_no_version_writes_is_said_to_be_damage() {
+        let fixture = fixture();
+        fixture.add(0..1);
+        for column in ["key", "prints"] {
+            fixture
+                .store
+                .transact(|connection| connection.execute(&format!("UPDATE row SET {column} = x'0102'"), ()))
+                .unwrap();
+            let mut lookup = fixture.store.lookup(fixture.sync.id).unwrap();
+            let error = lookup.get(0).unwrap_err();
+            assert!(matches!(error, StateError::Corrupt { .. }), "{column}: {error}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! History: how every run ended, the one that was cut off included.
 
-use rusqlite::{OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::rows::damaged;
 use super::{RunId, RunRecord, RunStatus, StateError, Store, Tally};
@@ -14,7 +14,8 @@ const CUT_OFF: (&str, &str) = (
     "the process ended before the run did; what was acknowledged until then is kept",
 );
 
-const RUNS: &str =
+/// Runs, in the order [`run_record`] reads them.
+pub(super) const RUNS: &str =
     "SELECT id, sync, started_ms, finished_ms, status, tally, error_code, error_message FROM run";
 
 impl Store {
@@ -24,7 +25,6 @@ impl Store {
     /// # Errors
     /// When the file cannot be written.
     pub fn begin_run(&self, sync: &str, now_ms: i64) -> Result<RunId, StateError> {
-        let tally = tally_text(&Tally::default())?;
         self.transact(|transaction| {
             transaction.execute(
                 "UPDATE run SET status = ?2, error_code = ?3, error_message = ?4
@@ -44,7 +44,12 @@ impl Store {
             )?;
             transaction.execute(
                 "INSERT INTO run (sync, started_ms, status, tally) VALUES (?1, ?2, ?3, ?4)",
-                (sync, now_ms, RunStatus::Running.word(), &tally),
+                (
+                    sync,
+                    now_ms,
+                    RunStatus::Running.word(),
+                    tally_text(&Tally::default())?,
+                ),
             )?;
             Ok(transaction.last_insert_rowid())
         })
@@ -55,20 +60,7 @@ impl Store {
     /// # Errors
     /// When the file cannot be written.
     pub fn finish_run(&self, run: &RunRecord) -> Result<(), StateError> {
-        let tally = tally_text(&run.tally)?;
-        let (code, message) = run.error.as_ref().map_or((None, None), |(code, message)| {
-            (Some(code.as_str()), Some(message.as_str()))
-        });
-        self.transact(|transaction| {
-            transaction
-                .execute(
-                    "UPDATE run SET finished_ms = ?2, status = ?3, tally = ?4, error_code = ?5,
-                        error_message = ?6
-                     WHERE id = ?1",
-                    (run.id, run.finished_ms, run.status.word(), &tally, code, message),
-                )
-                .map(drop)
-        })
+        self.transact(|transaction| write_run(transaction, run))
     }
 
     /// The newest runs first, of one sync or of all.
@@ -105,11 +97,36 @@ impl Store {
     }
 }
 
-pub(super) fn tally_text(tally: &Tally) -> Result<String, StateError> {
-    serde_json::to_string(tally).map_err(|error| StateError::Internal(error.to_string()))
+fn tally_text(tally: &Tally) -> rusqlite::Result<String> {
+    serde_json::to_string(tally).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }
 
-fn run_record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
+/// Writes a run as it is, new or known.
+pub(super) fn write_run(connection: &Connection, run: &RunRecord) -> rusqlite::Result<()> {
+    let (code, message) = run.error.as_ref().map_or((None, None), |(code, message)| {
+        (Some(code.as_str()), Some(message.as_str()))
+    });
+    connection
+        .prepare_cached(
+            "INSERT INTO run (id, sync, started_ms, finished_ms, status, tally, error_code, error_message)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT (id) DO UPDATE SET finished_ms = ?4, status = ?5, tally = ?6, error_code = ?7,
+                error_message = ?8",
+        )?
+        .execute((
+            run.id,
+            &run.sync,
+            run.started_ms,
+            run.finished_ms,
+            run.status.word(),
+            tally_text(&run.tally)?,
+            code,
+            message,
+        ))
+        .map(drop)
+}
+
+pub(super) fn run_record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
     let status: String = row.get(4)?;
     let tally: String = row.get(5)?;
     let error_code: Option<String> = row.get(6)?;
@@ -123,4 +140,101 @@ fn run_record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
         tally: serde_json::from_str(&tally).map_err(|_| damaged("the numbers of a run cannot be read"))?,
         error: error_code.map(|code| (code, error_message.unwrap_or_default())),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::super::fixtures::fixture;
+    use super::*;
+
+    fn finished(id: RunId, status: RunStatus) -> RunRecord {
+        RunRecord {
+            id,
+            sync: "customers".to_owned(),
+            started_ms: 100,
+            finished_ms: Some(250),
+            status,
+            tally: Tally {
+                read: 3,
+                unchanged: 2,
+                rejected: 1,
+                ..Tally::default()
+            },
+            error: None,
+        }
+    }
+
+    #[test]
+    fn history_tells_the_newest_run_first_and_how_each_ended() {
+        let fixture = fixture();
+        let first = fixture.store.begin_run("customers", 100).unwrap();
+        fixture.store.finish_run(&finished(first, RunStatus::Ok)).unwrap();
+        let second = fixture.store.begin_run("customers", 100).unwrap();
+        let mut failed = finished(second, RunStatus::Failed);
+        failed.error = Some(("lake_missing".to_owned(), "no such table".to_owned()));
+        fixture.store.finish_run(&failed).unwrap();
+        let other = fixture.store.begin_run("companies", 300).unwrap();
+        let all: Vec<RunId> = fixture
+            .store
+            .history(None, 9)
+            .unwrap()
+            .iter()
+            .map(|run| run.id)
+            .collect();
+        assert_eq!(all, vec![other, second, first]);
+        let one = fixture.store.history(Some("customers"), 1).unwrap();
+        assert_eq!(one, vec![failed]);
+        let fresh = fixture.store.last_run("customers", RunStatus::Ok).unwrap();
+        assert_eq!(fresh, Some(finished(first, RunStatus::Ok)));
+        assert_eq!(
+            fixture.store.last_run("customers", RunStatus::Deferred).unwrap(),
+            None
+        );
+    }
+
+    #[test]
+    fn a_run_that_left_no_ending_is_told_as_cut_off_by_the_next() {
+        let fixture = fixture();
+        fixture.store.begin_run("customers", 100).unwrap();
+        let other = fixture.store.begin_run("companies", 100).unwrap();
+        fixture.store.begin_run("customers", 200).unwrap();
+        let runs = fixture.store.history(Some("customers"), 9).unwrap();
+        assert_eq!(runs[0].status, RunStatus::Running);
+        assert_eq!((runs[1].status, runs[1].finished_ms), (RunStatus::Failed, None));
+        assert_eq!(runs[1].error.as_ref().unwrap().0, "cut_off");
+        let others = fixture.store.history(Some("companies"), 9).unwrap();
+        assert_eq!((others[0].id, others[0].status), (other, RunStatus::Running));
+    }
+
+    #[test]
+    fn the_oldest_runs_beyond_those_kept_are_forgotten() {
+        let fixture = fixture();
+        fixture
+            .store
+            .transact(|connection| {
+                for id in 1..=KEPT + 10 {
+                    write_run(connection, &finished(id, RunStatus::Ok))?;
+                }
+                Ok(())
+            })
+            .unwrap();
+        fixture.store.begin_run("customers", 1).unwrap();
+        let runs = fixture.store.history(Some("customers"), usize::MAX).unwrap();
+        assert_eq!(runs.len() as i64, KEPT);
+    }
+
+    #[test]
+    fn numbers_of_an_earlier_version_are_read_with_zeros_for_what_it_did_not_count() {
+        let fixture = fixture();
+        let id = fixture.store.begin_run("customers", 1).unwrap();
+        let text = r#"{"read":5,"unchanged":5}"#;
+        fixture
+            .store
+            .transact(|connection| connection.execute("UPDATE run SET tally = ?2 WHERE id = ?1", (id, text)))
+            .unwrap();
+        let run = &fixture.store.history(None, 1).unwrap()[0];
+        assert_eq!((run.tally.read, run.tally.held), (5, 0));
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
+use super::erase::note_erasure;
 use super::rows::damaged;
 use super::{Identity, StateError, Store, SyncId, SyncState};
 
@@ -28,12 +29,7 @@ impl Store {
     /// # Errors
     /// When the file cannot be read.
     pub fn syncs(&self) -> Result<Vec<SyncState>, StateError> {
-        self.read(|connection| {
-            connection
-                .prepare_cached(&format!("{SYNCS} ORDER BY name"))?
-                .query_map((), sync_state)?
-                .collect()
-        })
+        self.read(all_syncs)
     }
 
     /// The sync as the store knows it; written down with `identity` if it is new or was reset. A
@@ -246,6 +242,14 @@ fn identity_text(identity: &Identity) -> Result<String, StateError> {
     serde_json::to_string(identity).map_err(|error| StateError::Internal(error.to_string()))
 }
 
+/// Every sync, by name.
+pub(super) fn all_syncs(connection: &Connection) -> rusqlite::Result<Vec<SyncState>> {
+    connection
+        .prepare_cached(&format!("{SYNCS} ORDER BY name"))?
+        .query_map((), sync_state)?
+        .collect()
+}
+
 fn sync_named(connection: &Connection, name: &str) -> rusqlite::Result<Option<SyncState>> {
     connection
         .prepare_cached(&format!("{SYNCS} WHERE name = ?1"))?
@@ -272,6 +276,7 @@ fn sync_state(row: &Row<'_>) -> rusqlite::Result<SyncState> {
 }
 
 fn empty_sync(connection: &Connection, sync: SyncId, adopt: bool) -> rusqlite::Result<()> {
+    note_erasure(connection)?;
     for table in ["row", "reject", "attempt"] {
         connection.execute(&format!("DELETE FROM {table} WHERE sync = ?1"), [sync])?;
     }
@@ -281,4 +286,102 @@ fn empty_sync(connection: &Connection, sync: SyncId, adopt: bool) -> rusqlite::R
             (sync, adopt),
         )
         .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::super::fixtures::{attempt, fixture, identity, key, reject};
+    use super::super::{Access, Changes};
+    use super::*;
+
+    #[test]
+    fn a_sync_keeps_the_identity_it_began_with_until_it_is_set() {
+        let fixture = fixture();
+        let mut other = identity();
+        other.key = vec!["email".to_owned()];
+        let state = fixture.store.ensure_sync("customers", &other).unwrap();
+        assert_eq!(state.identity, Some(identity()));
+        fixture
+            .store
+            .set_target(state.id, &other.key, "hubspot:77/contacts")
+            .unwrap();
+        let found = fixture.state().identity.unwrap();
+        assert_eq!(
+            (found.key, found.account.as_str()),
+            (other.key, "hubspot:77/contacts")
+        );
+        assert_eq!(found.object, "contacts");
+    }
+
+    #[test]
+    fn reset_forgets_rows_rejects_tries_and_identity_but_not_the_history() {
+        let fixture = fixture();
+        fixture.store.begin_run("customers", 1).unwrap();
+        fixture.add(0..5);
+        fixture.commit(&Changes {
+            rejects: vec![reject(key(9), "a@example.com")],
+            attempts: vec![attempt(key(9), 1)],
+            ..Changes::default()
+        });
+        let before = fixture.state();
+        assert_eq!((before.rows, before.rejects), (5, 1));
+        assert_eq!(fixture.store.reset("customers", true).unwrap(), 5);
+        let after = fixture.state();
+        assert_eq!((after.rows, after.rejects, after.adopt), (0, 0, true));
+        assert!(after.identity.is_none() && after.generation > before.generation);
+        assert!(fixture.store.attempts(after.id, key(9)).unwrap().is_empty());
+        assert_eq!(fixture.store.history(Some("customers"), 9).unwrap().len(), 1);
+        let again = fixture.store.ensure_sync("customers", &identity()).unwrap();
+        assert_eq!((again.id, again.adopt), (before.id, true));
+        assert_eq!(again.identity, Some(identity()));
+        fixture.store.set_adopt(again.id, false).unwrap();
+        assert!(!fixture.state().adopt);
+    }
+
+    #[test]
+    fn reset_of_an_unknown_sync_says_where_the_known_ones_are_and_all_means_all() {
+        let fixture = fixture();
+        let error = fixture.store.reset("customer", false).unwrap_err();
+        assert!(error.to_string().contains("outflow status"), "{error}");
+        fixture.add(0..5);
+        fixture.store.ensure_sync("companies", &identity()).unwrap();
+        assert_eq!(fixture.store.reset_all(false).unwrap(), 5);
+        assert!(fixture.store.syncs().unwrap().iter().all(|state| state.rows == 0));
+    }
+
+    #[test]
+    fn a_layout_has_one_number_for_good() {
+        let fixture = fixture();
+        let fields = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let first = fixture.store.layout(&fields(&["email", "a,b"])).unwrap();
+        let second = fixture.store.layout(&fields(&["a,b", "email"])).unwrap();
+        assert_ne!(first, second);
+        assert_eq!(fixture.store.layout(&fields(&["email", "a,b"])).unwrap(), first);
+        let layouts = fixture.store.layouts().unwrap();
+        assert_eq!(layouts[&second].as_ref(), fields(&["a,b", "email"]));
+        let reader = Store::open(fixture.folder.path(), Access::Read).unwrap();
+        assert_eq!(reader.layout(&fields(&["email", "a,b"])).unwrap(), first);
+        let new = reader.layout(&fields(&["new"])).unwrap();
+        assert!(
+            !reader.layouts().unwrap().contains_key(&new),
+            "a reader invents none"
+        );
+    }
+
+    #[test]
+    fn notes_and_limiters_survive_a_restart() {
+        let fixture = fixture();
+        fixture.store.remember("schema/1", "{}").unwrap();
+        fixture.store.limiter_save("hubspot:77", "[1]").unwrap();
+        fixture.store.limiter_save("hubspot:77", "[1,2]").unwrap();
+        let reader = Store::open(fixture.folder.path(), Access::Read).unwrap();
+        assert_eq!(reader.recall("schema/1").unwrap().as_deref(), Some("{}"));
+        assert_eq!(
+            reader.limiter_load("hubspot:77").unwrap().as_deref(),
+            Some("[1,2]")
+        );
+        assert_eq!(reader.recall("other").unwrap(), None);
+    }
 }

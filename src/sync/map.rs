@@ -4,7 +4,7 @@
 //! each row's key hash and print without building a single value, and, for the few rows that need
 //! it, the row's [`Record`].
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Schema};
 use outflow_sdk::destination::{FieldType, MappedField};
 use outflow_sdk::print::{KeyHash, Print, Printer, add_field, bind_to_key};
@@ -274,18 +274,29 @@ impl Mapping {
         use arrow::datatypes::Int64Type;
 
         keys.clear();
-        if let [at] = self.key[..]
-            && batch.column(at).data_type() == &DataType::Int64
-        {
-            let array = batch.column(at).as_primitive::<Int64Type>();
-            keys.extend(
-                array
-                    .iter()
-                    .map(|value| value.map(|value| self.printer.integer_key(value.into()))),
-            );
-            return;
-        }
         let mut scratch = Vec::new();
+        if let [at] = self.key[..] {
+            let (array, json) = columns::column(batch, at);
+            let printer = self.printer;
+            let mut text = |value: &str| printer.text_key(value, &mut scratch);
+            match array.data_type() {
+                DataType::Int64 => {
+                    let array = array.as_primitive::<Int64Type>();
+                    return keys.extend(
+                        array
+                            .iter()
+                            .map(|key| key.map(|key| printer.integer_key(key.into()))),
+                    );
+                }
+                DataType::Utf8 if !json => {
+                    return keys.extend(array.as_string::<i32>().iter().map(|key| key.map(&mut text)));
+                }
+                DataType::Utf8View if !json => {
+                    return keys.extend(array.as_string_view().iter().map(|key| key.map(&mut text)));
+                }
+                _ => {}
+            }
+        }
         keys.extend((0..batch.num_rows()).map(|row| {
             let mut parts = Vec::with_capacity(self.key.len());
             for &at in &self.key {

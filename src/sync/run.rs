@@ -249,6 +249,14 @@ impl Runner {
         };
         let destination = self.stage.destination(facts.sync)?;
         let account = self.quotas.account(destination.as_ref())?;
+        if let Some(zone) = binding.time_zone()
+            && !account.set_time_zone(&zone)
+        {
+            tracing::warn!(
+                zone,
+                "unknown time zone; the daily quota's day is taken to end at midnight UTC"
+            );
+        }
         let stage = &self.stage;
         let run_facts = RunFacts {
             sync: Arc::clone(facts.sync),

@@ -27,6 +27,7 @@ from harness.twin import Twin
 
 BATCH = 100
 CONCURRENCY = 8
+KILLS_PER_ROUND = 3  # so that creating and updating are both killed, however few kills there are
 LIMITS = f"{{ requests: 1000000, per: 10s, concurrency: {CONCURRENCY} }}"
 MAPPING = """\
 sync: customers
@@ -171,7 +172,7 @@ def main() -> None:
             number += 1
             write_model(data / "customers.csv", options.rows, number)
             this = Round(project, twin, number, options.rows)
-            this.deliver(length, options.kills - kills, chance, options.latency_ms / 1000)
+            this.deliver(length, min(options.kills - kills, KILLS_PER_ROUND), chance, options.latency_ms / 1000)
             kills += this.kills
             lost += this.wrong()
             broken += this.torn

@@ -72,5 +72,10 @@ LEFT JOIN totals ON totals.customer_sk = c_customer_sk
 LEFT JOIN categories ON categories.customer_sk = c_customer_sk AND categories.place = 1
 LEFT JOIN channels ON channels.customer_sk = c_customer_sk AND channels.place = 1
 LEFT JOIN date_dim first_sale ON first_sale.d_date_sk = c_first_sales_date_sk
-WHERE first_sale.d_date IS NULL OR first_sale.d_date <= getvariable('cut')
+WHERE (first_sale.d_date IS NULL OR first_sale.d_date <= getvariable('cut'))
+  AND NOT EXISTS (
+      FROM customer older
+      WHERE lower(older.c_email_address) = lower(customer.c_email_address)
+        AND older.c_customer_sk < customer.c_customer_sk
+  )
 ORDER BY c_customer_sk

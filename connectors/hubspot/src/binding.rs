@@ -31,6 +31,10 @@ impl Binding for HubSpotBinding {
         self.target.clone()
     }
 
+    fn time_zone(&self) -> Option<String> {
+        self.client.time_zone().map(str::to_owned)
+    }
+
     fn schema_print(&self) -> u64 {
         self.schema_print
     }

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use outflow_sdk::http::{Exchange, HttpRequest, HttpResponse};
 use outflow_sdk::secret::Secret;
 use outflow_sdk::{ConnectorError, ErrorKind};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::xxh3_64;
@@ -18,6 +19,13 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::config::{Settings, Version};
 use crate::oauth::OAuth;
 use crate::status;
+
+/// What may stand as it is in a path segment or a form field.
+pub(crate) const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
 
 /// A connection: where to send, and as whom.
 pub(crate) struct Client {
@@ -172,11 +180,14 @@ impl Client {
 
     /// What an answer outside 2xx means for the request as a whole.
     pub(crate) fn unusable(&self, response: &HttpResponse) -> ConnectorError {
-        let zone = self
-            .account
+        status::classify(response, self.time_zone(), Timestamp::now())
+    }
+
+    /// The account's time zone, once the account was asked for.
+    pub(crate) fn time_zone(&self) -> Option<&str> {
+        self.account
             .get()
-            .and_then(|account| account.time_zone.as_deref());
-        status::classify(response, zone, Timestamp::now())
+            .and_then(|account| account.time_zone.as_deref())
     }
 
     /// The account behind the credential, asked for once.

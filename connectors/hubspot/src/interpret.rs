@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use outflow_sdk::destination::{Action, Effect, Operation, Outcome};
+use outflow_sdk::destination::{Action, Effect, Operation, Outcome, Rejection};
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -185,10 +185,10 @@ impl<'a> Rows<'a> {
             .collect();
         named.extend(error.ids.iter().filter_map(|id| self.addressed(id)));
         for at in &named {
-            let outcome = if self.verb == Verb::Lookup {
-                self.not_found(*at)
-            } else {
-                error.outcome(self.verb, self.layout)
+            let outcome = match error.outcome(self.verb, self.layout) {
+                _ if self.verb == Verb::Lookup => self.not_found(*at),
+                Outcome::StaleRemote => self.stale(*at),
+                outcome => outcome,
             };
             if let Some(slot) = self.slots.get_mut(*at) {
                 slot.get_or_insert(outcome);
@@ -204,6 +204,23 @@ impl<'a> Rows<'a> {
             _ => Effect::Untouched,
         };
         Outcome::Applied { effect, remote: None }
+    }
+
+    /// A record id that leads nowhere. A removal that does not know the match value either could
+    /// never find the record again, which may live on under another id after a merge.
+    fn stale(&self, at: usize) -> Outcome {
+        match self.operations.get(at) {
+            Some(operation)
+                if operation.action != Action::Write && self.layout.match_value(operation).is_none() =>
+            {
+                Outcome::Rejected(Rejection {
+                    code: "record_gone".into(),
+                    field: None,
+                    message: "the record was merged or deleted in HubSpot, so it cannot be emptied".into(),
+                })
+            }
+            _ => Outcome::StaleRemote,
+        }
     }
 
     /// Settles the row a result is about; false when the result does not say which.

@@ -1,17 +1,10 @@
 //! Static lists (HubSpot calls them segments): finding the one a mapping names.
 
 use outflow_sdk::ConnectorError;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use serde::Deserialize;
 
-use crate::client::Client;
-
-/// What may stand in a path segment as it is.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'~');
+use crate::client::{Client, UNRESERVED};
 
 /// How a mapping names membership of a list: `list:<name or id>`.
 pub(crate) const FIELD_PREFIX: &str = "list:";
@@ -55,7 +48,7 @@ pub(crate) async fn find(
     }
     match type_id {
         Some(type_id) if !wanted.is_empty() => {
-            let name = utf8_percent_encode(wanted, SEGMENT);
+            let name = utf8_percent_encode(wanted, UNRESERVED);
             get(client, &format!("{base}/object-type-id/{type_id}/name/{name}")).await
         }
         _ => Ok(None),

@@ -5,12 +5,12 @@ use std::time::Duration;
 use outflow_sdk::http::HttpResponse;
 use outflow_sdk::secret::Secret;
 use outflow_sdk::{ConnectorError, ErrorKind};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use serde::Deserialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::client::{Client, harmless};
+use crate::client::{Client, UNRESERVED, harmless};
 use crate::config::OAuthSettings;
 
 /// Credentials of an OAuth app and the access token they gave last.
@@ -99,7 +99,7 @@ impl OAuth {
             ("client_secret", self.settings.client_secret.expose()),
             ("refresh_token", refresh_token.expose()),
         ]
-        .map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)))
+        .map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, UNRESERVED)))
         .join("&");
         let path = format!("{}/token", client.version.path("oauth"));
         let content_type = ("content-type", "application/x-www-form-urlencoded".to_owned());

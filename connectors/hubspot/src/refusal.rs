@@ -190,7 +190,11 @@ impl ErrorItem {
                 "missing_required",
                 "is required by a rule of the HubSpot account and is not sent",
             ),
-            "" if self.category == "VALIDATION_ERROR" => of("invalid_value", "or another value is not valid"),
+            "" if self.category == "VALIDATION_ERROR" => Rejection {
+                code: "invalid_value".into(),
+                field,
+                message: "HubSpot does not accept the record: a value is not valid, or one is missing".into(),
+            },
             "" => Rejection {
                 code: "refused".into(),
                 field,
@@ -264,7 +268,7 @@ fn existing_in(message: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
 
     use outflow_sdk::destination::Mode;
     use serde_json::json;

@@ -17,7 +17,9 @@ use serde::Deserialize;
 /// fits it; timestamps without zone are UTC. A column in which numbers and text meet is text. CSV
 /// columns are text: say `as:` in the mapping where a number or a date is meant.
 ///
-/// `sql:` models are SQLite's SQL, one statement that only reads.
+/// `sql:` models are SQLite's SQL, one statement that only reads. Databases are read in place; of the
+/// files it names, the columns it names are copied to a private database on disk that vanishes with
+/// the read (under `SQLITE_TMPDIR`, else `TMPDIR`, else `/var/tmp`).
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LakeSettings {

@@ -242,7 +242,7 @@ impl Raw {
     fn in_order(&self, terminated: bool, written: usize) -> bool {
         let content = self.length - usize::from(terminated);
         let last = if terminated { self.last[0] } else { self.last[1] };
-        self.quotes % 2 == 0 && last == b'"' && content == written + 2 + (self.quotes - 2) / 2
+        self.quotes.is_multiple_of(2) && last == b'"' && content == written + 2 + (self.quotes - 2) / 2
     }
 }
 

@@ -5,7 +5,7 @@
 //! its columns. Once the statement prepares under an authorizer that allows reading alone, the files
 //! it names (and no others) are copied in, and it runs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use outflow_sdk::ConnectorError;
@@ -24,6 +24,7 @@ use crate::open::FileTable;
 use crate::projection::Columns;
 use crate::sink::{Cancel, Flow, Halt, Look, Sink, Tally};
 use crate::sqlite::{self, BUSY_WAIT, Query};
+use crate::stamp::{FileRef, Stamp};
 
 /// The statement's name in messages.
 const LABEL: &str = "the model's SQL";
@@ -56,7 +57,7 @@ impl Engine<'_> {
         connection
             .set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)
             .map_err(failed)?;
-        sqlite::stop_on(&mut connection, self.cancel).map_err(failed)?;
+        sqlite::bound(&mut connection, self.cancel).map_err(failed)?;
         let guard = Guard::default();
         guard.watch(&mut connection).map_err(failed)?;
 
@@ -65,7 +66,7 @@ impl Engine<'_> {
             connection: &connection,
             guard,
             files: Vec::new(),
-            attached: BTreeSet::new(),
+            attached: BTreeMap::new(),
             tried: BTreeSet::new(),
             mentioned: Mentioned::by(sql),
         };
@@ -86,7 +87,13 @@ impl Engine<'_> {
                 *columns = query.columns();
                 Ok(Tally::default())
             }
-            Purpose::Read(sink) => query.stream(sink).map(|tally| Tally { bytes, ..tally }),
+            Purpose::Read(sink) => {
+                let tally = query.stream(sink)?;
+                for (file, before) in session.attached.values() {
+                    file.same_file_as(*before)?;
+                }
+                Ok(Tally { bytes, ..tally })
+            }
         }
     }
 }
@@ -96,7 +103,7 @@ struct Session<'a> {
     connection: &'a Connection,
     guard: Guard,
     files: Vec<(String, FileTable)>,
-    attached: BTreeSet<String>,
+    attached: BTreeMap<String, (FileRef, Stamp)>,
     tried: BTreeSet<String>,
     mentioned: Mentioned,
 }
@@ -166,9 +173,12 @@ impl Session<'_> {
     }
 
     fn attach(&mut self, database: &Database) -> Flow {
-        if !self.attached.insert(database.name.clone()) {
+        if self.attached.contains_key(&database.name) {
             return Ok(());
         }
+        let stamp = database.file.stamp()?;
+        self.attached
+            .insert(database.name.clone(), (database.file.clone(), stamp));
         let path = database.file.path.to_string_lossy();
         let path = path.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
         let schema = schema_name(&database.name);

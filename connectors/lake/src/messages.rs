@@ -95,6 +95,9 @@ pub(crate) fn sqlite(label: &str, error: &rusqlite::Error) -> ConnectorError {
             "no room left for SQLite's temporary files",
         )
         .with_hint("free space or point SQLITE_TMPDIR elsewhere"),
+        Some(ErrorCode::TooBig) => {
+            ConnectorError::source("cell_too_large", format!("{label}: a row is longer than 128 MiB"))
+        }
         _ => ConnectorError::source("sql_failed", format!("{label}: {}", sqlite_words(error))),
     }
 }

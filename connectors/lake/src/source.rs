@@ -91,12 +91,22 @@ impl Lake {
 #[async_trait]
 impl Source for Lake {
     async fn check(&self) -> Result<Vec<Advice>, ConnectorError> {
-        self.blocking(|settings, _| {
+        self.blocking(|settings, cancel| {
             let catalogue = settings.catalogue()?;
             if let Some(error) = catalogue.broken.first() {
                 return Err(error.clone().into());
             }
-            Ok(advice(&catalogue))
+            let mut advice = advice(&catalogue);
+            for error in settings.unreadable_files(&catalogue, cancel)? {
+                if settings.path.is_file() {
+                    return Err(error.into());
+                }
+                advice.push(Advice {
+                    code: error.code,
+                    message: error.message,
+                });
+            }
+            Ok(advice)
         })
         .await
     }
@@ -174,6 +184,22 @@ impl Settings {
         Catalogue::open(&self.path, &self.root)
     }
 
+    /// Why those files cannot be read whose first bytes already tell.
+    fn unreadable_files(&self, catalogue: &Catalogue, cancel: &Cancel) -> Result<Vec<ConnectorError>, Halt> {
+        let mut errors = Vec::new();
+        for table in &catalogue.tables {
+            if let Place::File { file, format } = &table.place {
+                let columns = Columns::Wanted(&[]);
+                match FileTable::open(file, *format, &self.csv, columns, Look::Sample(1), cancel) {
+                    Err(Halt::Failed(error)) => errors.push(error),
+                    Err(Halt::Cancelled) => return Err(Halt::Cancelled),
+                    Ok(_) => {}
+                }
+            }
+        }
+        Ok(errors)
+    }
+
     fn run(
         &self,
         model: &Model,
@@ -220,7 +246,7 @@ impl Settings {
                 let failed = |error: rusqlite::Error| messages::sqlite_halt(&label, &error, cancel);
                 let before = database.file.stamp()?;
                 let mut connection = sqlite::connect(&database.file)?;
-                sqlite::stop_on(&mut connection, cancel).map_err(failed)?;
+                sqlite::bound(&mut connection, cancel).map_err(failed)?;
                 connection.execute_batch("BEGIN").map_err(failed)?;
                 let query = Query::table(&connection, &label, table, wanted, look, cancel)?;
                 match purpose {

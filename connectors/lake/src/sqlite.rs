@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use outflow_sdk::ConnectorError;
 use outflow_sdk::source::Column;
+use rusqlite::limits::Limit;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Statement};
 
@@ -17,6 +18,8 @@ use crate::stamp::FileRef;
 
 /// How long a locked database is waited for.
 pub(crate) const BUSY_WAIT: Duration = Duration::from_secs(5);
+/// The longest row SQLite reads or makes, in bytes: two cells of the largest size.
+const MAX_ROW: i32 = 128 << 20;
 /// Steps of SQLite's virtual machine between two looks at whether anybody still wants the read.
 const STEPS_BETWEEN_CHECKS: i32 = 20_000;
 /// Rows between two such looks.
@@ -34,8 +37,9 @@ pub(crate) fn connect(file: &FileRef) -> Result<Connection, ConnectorError> {
     Ok(connection)
 }
 
-/// Makes long statements stop soon after `cancel`.
-pub(crate) fn stop_on(connection: &mut Connection, cancel: &Cancel) -> rusqlite::Result<()> {
+/// Bounds what a statement may use: its rows' length, and its time once `cancel` is set.
+pub(crate) fn bound(connection: &mut Connection, cancel: &Cancel) -> rusqlite::Result<()> {
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_ROW)?;
     let cancel = cancel.clone();
     connection.progress_handler(STEPS_BETWEEN_CHECKS, Some(move || cancel.is_cancelled()))
 }

@@ -326,6 +326,27 @@ async fn a_cell_over_64_mebibytes_is_refused() {
 }
 
 #[tokio::test]
+async fn sql_cannot_make_rows_without_bound() {
+    let error = Folder::new()
+        .refusal(sql("SELECT length(zeroblob(200000000))"))
+        .await;
+    assert_eq!(error.code, "cell_too_large", "{error:?}");
+}
+
+#[tokio::test]
+async fn a_check_tells_of_files_that_cannot_be_read() {
+    let folder = Folder::new()
+        .with("good.csv", "a\n1\n")
+        .with("bad.parquet", "PAR1")
+        .with("bad.csv", "a,a\n");
+    let advice = folder.lake().check().await.unwrap();
+    let codes: Vec<_> = advice.iter().map(|one| one.code).collect();
+    assert_eq!(codes, ["tables", "csv_malformed", "parquet_corrupt"]);
+    let alone = folder.lake_at(serde_json::json!({ "path": "bad.parquet" }));
+    assert_eq!(alone.check().await.unwrap_err().code, "parquet_corrupt");
+}
+
+#[tokio::test]
 async fn a_folder_without_tables_is_good_but_advises() {
     let folder = Folder::new().with("readme.txt", "x");
     let advice = folder.lake().check().await.unwrap();

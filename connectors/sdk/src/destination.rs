@@ -373,6 +373,11 @@ pub trait Binding: Send + Sync {
     /// valid there and nowhere else. No secret.
     fn target(&self) -> String;
 
+    /// The account's time zone (IANA name), if known: its midnight ends the daily quota's day.
+    fn time_zone(&self) -> Option<String> {
+        None
+    }
+
     /// Hash of the live fields this mapping uses: rejects wake up when it changes.
     fn schema_print(&self) -> u64;
 

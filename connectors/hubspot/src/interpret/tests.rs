@@ -287,6 +287,26 @@ fn clearing_counts_as_removal() {
 }
 
 #[test]
+fn clearing_a_record_that_cannot_be_found_again_is_no_success() {
+    let gone = json!({ "errors": [{ "category": "OBJECT_NOT_FOUND", "context": { "ids": ["11"] } }] });
+    let clearing = |values| {
+        let mut operation = op(1, Some("11"), values);
+        operation.action = Action::Remove(outflow_sdk::destination::Removed::Clear);
+        vec![operation]
+    };
+    let outcomes = settled(Verb::Update, Mode::Mirror, &gone, &clearing(vec![]));
+    assert!(
+        matches!(outcomes.as_slice(), [Outcome::Rejected(rejection)] if rejection.code == "record_gone"),
+        "{outcomes:?}"
+    );
+    let findable = clearing(record("ann@example.com", "Ann"));
+    assert_eq!(
+        settled(Verb::Update, Mode::Mirror, &gone, &findable),
+        [Outcome::StaleRemote]
+    );
+}
+
+#[test]
 fn custom_keys_and_record_ids_work_alike() {
     let body = json!({ "results": [{ "id": "1", "new": true, "properties": { "cid": "K-1" } }] });
     let row = [op(1, None, record("k-1", "A"))];
@@ -322,7 +342,6 @@ fn what_is_no_answer_is_not_read_as_one() {
     for body in [
         "",
         "null",
-        "[]",
         "{\"results\":[{\"id\":\"1\"",
         "<html></html>",
         "{\"results\":[{}]}",

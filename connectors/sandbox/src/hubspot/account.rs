@@ -48,6 +48,8 @@ pub(super) struct State {
     pub(super) meter: Meter,
     /// Addresses erased for good; they cannot be used again.
     pub(super) blocked: HashSet<String>,
+    /// Records that a request in progress writes.
+    pub(super) locked: HashSet<String>,
     pub(super) rng: StdRng,
     pub(super) latency: std::time::Duration,
 }
@@ -125,6 +127,7 @@ impl State {
             credentials: Credentials::new(&options.tokens, &options.grants, options.access_token_life),
             meter: Meter::new(options.rate, zone),
             blocked: HashSet::new(),
+            locked: HashSet::new(),
             rng: StdRng::seed_from_u64(options.seed),
             latency: options.latency,
         }

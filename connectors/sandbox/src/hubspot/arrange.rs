@@ -19,7 +19,7 @@ use super::options::{Rate, Token};
 use super::record::{Record, Standing};
 use super::store::{ObjectStore, RequiredRule};
 use super::validate;
-use super::write::{Planner, Target};
+use super::write::{Keys, Planner, Target};
 
 /// A situation that cannot be arranged.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -37,7 +37,8 @@ impl From<ApiError> for ArrangeError {
 pub struct RecordView {
     /// Record id.
     pub id: String,
-    /// Values that are set, without those derived from the record itself.
+    /// Values that are set, without those derived from the record itself. A new record that was given no
+    /// `lifecyclestage` has `lead`.
     pub properties: BTreeMap<String, String>,
     /// Whether it is archived, merged away or erased.
     pub archived: bool,
@@ -181,7 +182,7 @@ impl Twin {
             .iter()
             .map(|(name, value)| (Cow::Borrowed(*name), Sent::Text(Cow::Borrowed(*value))))
             .collect();
-        let writes = Planner::new(store, &self.account.options, blocked, Version::V3)
+        let writes = Planner::new(store, &self.account.options, blocked, Version::V3, Keys::new())
             .plan(target, None, Properties(sent))
             .map_err(|refusal| refusal.error(self.account.options.hub_id))?;
         let slot = match target {

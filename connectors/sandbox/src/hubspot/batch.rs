@@ -17,10 +17,10 @@ use super::call::{Call, Handled, Reply};
 use super::definitions::PropertyId;
 use super::errors::{ApiError, bad_properties};
 use super::json::{Properties, Sent, Text, iso, raw, string};
-use super::options::{AllFailed, NullValue};
+use super::options::{AllFailed, NullValue, SecondaryEmail};
 use super::render::{self, Beside, Shown};
 use super::store::{ObjectStore, Slot};
-use super::write::{Planner, Refusal, Target, Writes};
+use super::write::{Keys, Planner, Refusal, Target, Writes};
 
 /// Most inputs of one batch.
 pub(super) const MAX_INPUTS: usize = 100;
@@ -130,9 +130,9 @@ pub(super) fn write(call: &Call<'_>, object: usize, batch: Batch) -> Handled {
             property,
         )?);
     }
-    check_duplicates(store, &addresses, options.secondary_email)?;
+    let keys = check_duplicates(store, &addresses, options.secondary_email)?;
 
-    let mut planner = Planner::new(store, options, blocked, call.version);
+    let mut planner = Planner::new(store, options, blocked, call.version, keys);
     let mut planned: Vec<(usize, Target, Writes<'_>)> = Vec::with_capacity(heads.len());
     let mut refused: Vec<(usize, Refusal)> = Vec::new();
     let mut missing: Vec<String> = Vec::new();
@@ -146,6 +146,7 @@ pub(super) fn write(call: &Call<'_>, object: usize, batch: Batch) -> Handled {
             Err(refusal) => refused.push((position, refusal)),
         }
     }
+    drop(planner);
     let all_refused = planned.is_empty() && missing.is_empty();
     if !refused.is_empty() && (!traced || (all_refused && options.all_failed == AllFailed::BadRequest)) {
         return Err(whole_refusal(refused, options.hub_id));
@@ -350,12 +351,12 @@ fn address<'a>(
     })
 }
 
-fn check_duplicates(
+fn check_duplicates<'a>(
     store: &ObjectStore,
-    addresses: &[Address<'_>],
-    secondary: super::options::SecondaryEmail,
-) -> Result<(), ApiError> {
-    let mut ids = HashSet::with_capacity(addresses.len());
+    addresses: &[Address<'a>],
+    secondary: SecondaryEmail,
+) -> Result<Keys<'a>, ApiError> {
+    let mut ids = Keys::with_capacity(addresses.len());
     let mut slots = HashSet::with_capacity(addresses.len());
     for address in addresses {
         match address.key {
@@ -378,19 +379,19 @@ fn check_duplicates(
             refuse_secondary(store, address, slot, secondary)?;
         }
     }
-    Ok(())
+    Ok(ids)
 }
 
 fn refuse_secondary(
     store: &ObjectStore,
     address: &Address<'_>,
     slot: Slot,
-    secondary: super::options::SecondaryEmail,
+    secondary: SecondaryEmail,
 ) -> Result<(), ApiError> {
     let Some((property, value)) = address.key.filter(|(property, _)| Some(*property) == store.email) else {
         return Ok(());
     };
-    if secondary == super::options::SecondaryEmail::Match {
+    if secondary == SecondaryEmail::Match {
         return Ok(());
     }
     let record = store.record(slot);

@@ -207,7 +207,7 @@ pub(super) fn answer(account: &Account, asked: &Asked) -> Answer {
         let mut state = account.state();
         (state.uuid(), state.uuid())
     };
-    let mut standing = None;
+    let mut allowance = None;
     let handled = (|| -> Result<Result<Reply, ApiError>, Answer> {
         let Some((family, version, rest)) = route(asked.uri.path()) else {
             return Ok(Err(ApiError::no_route()));
@@ -241,9 +241,9 @@ pub(super) fn answer(account: &Account, asked: &Asked) -> Answer {
                 Err(error) => return Ok(Err(error)),
             };
             match state.meter.admit(&identity, is_search, now) {
-                Ok(admitted) => standing = admitted,
+                Ok(admitted) => allowance = admitted,
                 Err((policy, refused)) => {
-                    standing = refused;
+                    allowance = refused;
                     return Err(policy.refuse(&correlation, &request_id));
                 }
             }
@@ -267,8 +267,8 @@ pub(super) fn answer(account: &Account, asked: &Asked) -> Answer {
         Err(answer) => answer,
     };
     answer.set("x-hubspot-correlation-id", &correlation);
-    if let Some(standing) = standing {
-        standing.put(&mut answer);
+    if let Some(allowance) = allowance {
+        allowance.put(&mut answer);
     }
     answer
 }

@@ -105,15 +105,19 @@ pub enum FaultKind {
     /// 200 with neither results nor errors; nothing is applied.
     EmptyOk,
     /// 423: the records are locked by heavy writing (lasts 2 s at the vendor).
+    #[serde(rename = "locked_423")]
     Locked423,
     /// 477: the account is being moved to another data centre.
+    #[serde(rename = "migrating_477")]
     Migrating477 {
         /// Seconds in `Retry-After`.
         retry_after: u64,
     },
     /// 429 of the day's quota.
+    #[serde(rename = "daily_429")]
     Daily429,
     /// 429 of the ten-second window.
+    #[serde(rename = "window_429")]
     Window429,
 }
 

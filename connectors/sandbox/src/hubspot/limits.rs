@@ -57,14 +57,14 @@ pub(super) struct Meter {
 
 /// Values of the rate headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Standing {
+pub(super) struct Allowance {
     max: u32,
     remaining: u32,
     interval_ms: u128,
     daily: Option<(u64, u64)>,
 }
 
-impl Standing {
+impl Allowance {
     pub(super) fn put(&self, answer: &mut Answer) {
         answer.set("x-hubspot-ratelimit-max", &self.max.to_string());
         answer.set("x-hubspot-ratelimit-remaining", &self.remaining.to_string());
@@ -120,7 +120,7 @@ impl Meter {
         identity: &Identity,
         is_search: bool,
         now: i64,
-    ) -> Result<Option<Standing>, (Policy, Option<Standing>)> {
+    ) -> Result<Option<Allowance>, (Policy, Option<Allowance>)> {
         let Some(rate) = self.rate else { return Ok(None) };
         self.roll_day(now);
         let exhausted = rate.daily.is_some_and(|daily| self.used >= daily);
@@ -145,7 +145,7 @@ impl Meter {
             self.used += 1;
         }
         let taken = u32::try_from(window.len()).unwrap_or(u32::MAX);
-        let standing = Standing {
+        let allowance = Allowance {
             max: rate.requests,
             remaining: rate.requests.saturating_sub(taken),
             interval_ms: rate.per.as_millis(),
@@ -155,11 +155,11 @@ impl Meter {
                 .map(|daily| (daily, daily.saturating_sub(self.used))),
         };
         if exhausted {
-            Err((Policy::Daily, Some(standing)))
+            Err((Policy::Daily, Some(allowance)))
         } else if full {
-            Err((Policy::Window, Some(standing)))
+            Err((Policy::Window, Some(allowance)))
         } else {
-            Ok(Some(standing))
+            Ok(Some(allowance))
         }
     }
 

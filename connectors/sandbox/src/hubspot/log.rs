@@ -115,6 +115,10 @@ impl Log {
         self.issued - self.cleared
     }
 
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
     pub(super) fn most_in_flight(&self) -> usize {
         self.most_in_flight
     }

@@ -64,7 +64,7 @@ pub(super) fn merge(
         primary
     } else {
         // The result is a new record; both old ids lead to it.
-        let result = u32::try_from(store.records().count()).unwrap_or(Slot::MAX);
+        let result = store.next_slot();
         store.retire(primary, Standing::Merged(result), now);
         store.retire(other, Standing::Merged(result), now);
         store.create(&writes, now)

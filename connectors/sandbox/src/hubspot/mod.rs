@@ -24,6 +24,7 @@ mod json;
 mod limits;
 mod lists;
 mod lists_api;
+mod locks;
 mod log;
 mod merge;
 mod oauth;
@@ -37,6 +38,8 @@ mod schemas;
 mod search;
 mod snapshot;
 mod store;
+#[cfg(test)]
+mod tests;
 mod validate;
 mod write;
 
@@ -90,6 +93,11 @@ impl Twin {
     /// Requests to the API since the start or the last [`Twin::clear_requests`], kept or not.
     pub fn request_count(&self) -> u64 {
         self.account.log().count()
+    }
+
+    /// Requests to the API that are being answered.
+    pub fn in_flight(&self) -> usize {
+        self.account.log().in_flight()
     }
 
     /// Most requests that were in flight at once.
@@ -188,6 +196,14 @@ fn logged(account: &Account, asked: &Asked, fault: Option<&FaultKind>) -> Logged
 }
 
 async fn answer(account: &Account, asked: &Asked, fault: Option<FaultKind>) -> Answer {
+    let held = if account.options.lock_records {
+        match locks::lock(account, asked.uri.path(), &asked.body) {
+            Some(held) => Some(held),
+            None => return refuse(account, FaultKind::Locked423),
+        }
+    } else {
+        None
+    };
     let mut wait = account.state().latency;
     if let Some(FaultKind::Latency { time }) = fault {
         wait += time;
@@ -204,6 +220,7 @@ async fn answer(account: &Account, asked: &Asked, fault: Option<FaultKind>) -> A
     };
     let mut answer = call::answer(account, asked);
     answer.ending = ending;
+    drop(held);
     answer
 }
 

@@ -38,6 +38,9 @@ pub struct Options {
     pub log_body_bytes: usize,
     /// How far search lags behind writes.
     pub index_lag: Duration,
+    /// Whether a batch write answers 423 while another one in progress names one of its records. Only
+    /// to be seen with latency.
+    pub lock_records: bool,
     /// Whether a merge keeps the primary's id (a beta of the vendor) or gives a new one.
     pub merge_keeps_primary_id: bool,
     /// How a traced batch is answered of which no input could be written.
@@ -76,6 +79,7 @@ impl Default for Options {
             log_requests: 20_000,
             log_body_bytes: 1 << 20,
             index_lag: Duration::from_secs(3),
+            lock_records: false,
             merge_keeps_primary_id: false,
             all_failed: AllFailed::MultiStatus,
             null_value: NullValue::Refuse,

@@ -171,7 +171,12 @@ impl ObjectStore {
     /// The form in which a unique value is compared.
     pub(super) fn comparable<'a>(&self, property: PropertyId, value: &'a str) -> Cow<'a, str> {
         let fold = self.unique_ignores_case || Some(property) == self.email;
-        if fold && value.chars().any(char::is_uppercase) {
+        let is_lower = || {
+            value
+                .bytes()
+                .all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase())
+        };
+        if fold && !is_lower() {
             Cow::Owned(value.to_lowercase())
         } else {
             Cow::Borrowed(value)
@@ -237,9 +242,14 @@ impl ObjectStore {
         })
     }
 
+    /// The slot the next record will have.
+    pub(super) fn next_slot(&self) -> Slot {
+        Slot::try_from(self.records.len()).unwrap_or(Slot::MAX)
+    }
+
     /// Adds a record as it is.
     pub(super) fn insert(&mut self, record: Record) -> Slot {
-        let slot = Slot::try_from(self.records.len()).unwrap_or(Slot::MAX);
+        let slot = self.next_slot();
         self.next_id = self.next_id.max(record.id + 1);
         self.ids.insert(record.id, slot);
         let live = record.standing == Standing::Live;

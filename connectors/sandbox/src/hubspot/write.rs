@@ -47,6 +47,19 @@ impl Refusal {
     }
 }
 
+/// What the inputs of a request are addressed by: a unique value, or a record id.
+pub(super) type Keys<'k> = HashSet<(Option<PropertyId>, Cow<'k, str>)>;
+
+/// One input while it is planned.
+struct Row<'r, 'a> {
+    target: Target,
+    /// Property and value it was addressed by.
+    key: Option<(PropertyId, &'a str)>,
+    current: Option<&'r Content>,
+    writes: Writes<'a>,
+    bad: Vec<BadProperty>,
+}
+
 /// Plans the writes of one request.
 #[derive(Debug)]
 pub(super) struct Planner<'s> {
@@ -54,6 +67,8 @@ pub(super) struct Planner<'s> {
     options: &'s Options,
     blocked: &'s HashSet<String>,
     version: Version,
+    /// Property and value other inputs of this request are addressed by.
+    keys: Keys<'s>,
     /// Unique values that earlier inputs of this request will take.
     claimed: HashSet<(PropertyId, String)>,
     /// Property numbers by position in the previous input: rows mostly have the same columns.
@@ -66,12 +81,14 @@ impl<'s> Planner<'s> {
         options: &'s Options,
         blocked: &'s HashSet<String>,
         version: Version,
+        keys: Keys<'s>,
     ) -> Self {
         Self {
             store,
             options,
             blocked,
             version,
+            keys,
             claimed: HashSet::new(),
             columns: Vec::new(),
         }
@@ -84,33 +101,31 @@ impl<'s> Planner<'s> {
         key: Option<(PropertyId, &'a str)>,
         sent: Properties<'a>,
     ) -> Result<Writes<'a>, Refusal> {
-        let store = self.store;
         let current = match target {
             Target::New => None,
-            Target::Existing(slot) => store.record(slot).map(|record| &record.content),
+            Target::Existing(slot) => self.store.record(slot).map(|record| &record.content),
         };
-        let mut writes: Writes<'a> = Vec::with_capacity(sent.0.len() + 2);
-        let mut bad = Vec::new();
+        let writes = Vec::with_capacity(sent.0.len() + 2);
+        let mut row = Row {
+            target,
+            key,
+            current,
+            writes,
+            bad: Vec::new(),
+        };
         if let (Target::New, Some((property, value))) = (target, key) {
-            self.value(
-                target,
-                key,
-                property,
-                Cow::Borrowed(value),
-                current,
-                &mut writes,
-                &mut bad,
-            )?;
+            self.value(&mut row, property, Cow::Borrowed(value))?;
         }
         for (position, (name, value)) in sent.0.into_iter().enumerate() {
             let Some((id, property)) = self.property(position, &name) else {
                 let message = format!("Property \"{name}\" does not exist");
-                bad.push(BadProperty::new(&name, "PROPERTY_DOESNT_EXIST", message));
+                row.bad
+                    .push(BadProperty::new(&name, "PROPERTY_DOESNT_EXIST", message));
                 continue;
             };
             if property.is_read_only() {
                 let message = format!("\"{name}\" is a read only property; its value cannot be set");
-                bad.push(BadProperty::new(&name, "READ_ONLY_VALUE", message));
+                row.bad.push(BadProperty::new(&name, "READ_ONLY_VALUE", message));
                 continue;
             }
             let value = match value {
@@ -118,13 +133,13 @@ impl<'s> Planner<'s> {
                 Sent::Null if self.options.null_value == NullValue::Clear => Cow::Borrowed(""),
                 Sent::Null => continue,
             };
-            self.value(target, key, id, value, current, &mut writes, &mut bad)?;
+            self.value(&mut row, id, value)?;
         }
-        if !bad.is_empty() {
-            return Err(Refusal::Properties(bad));
+        if !row.bad.is_empty() {
+            return Err(Refusal::Properties(row.bad));
         }
-        self.required(target, current, &writes)?;
-        Ok(writes)
+        self.required(target, current, &row.writes)?;
+        Ok(row.writes)
     }
 
     fn property(&mut self, position: usize, name: &str) -> Option<(PropertyId, &'s Property)> {
@@ -145,38 +160,33 @@ impl<'s> Planner<'s> {
         Some((id, property))
     }
 
-    #[allow(clippy::too_many_arguments)]
+    /// Adds one value to the row's writes, or to what is bad about it.
     fn value<'a>(
         &mut self,
-        target: Target,
-        key: Option<(PropertyId, &str)>,
+        row: &mut Row<'_, 'a>,
         id: PropertyId,
         sent: Cow<'a, str>,
-        current: Option<&Content>,
-        writes: &mut Writes<'a>,
-        bad: &mut Vec<BadProperty>,
     ) -> Result<(), Refusal> {
         let store = self.store;
         let Some(property) = store.definitions.get(id) else {
             return Ok(());
         };
-        let is_email = store.email == Some(id);
         let is_lifecycle = store.lifecycle == Some(id);
-        let now_stored = match current {
+        let stored = match row.current {
             Some(content) if is_lifecycle || property.is_multiple() => content.get(id),
             _ => None,
         };
-        let value = match validate::value(property, sent, is_email, now_stored) {
+        let value = match validate::value(property, sent, store.email == Some(id), stored) {
             Ok(value) => value,
             Err(refused) => {
-                bad.push(refused);
+                row.bad.push(refused);
                 return Ok(());
             }
         };
-        if is_lifecycle && steps_back(property, now_stored, &value) {
+        if is_lifecycle && steps_back(property, stored, &value) {
             if self.options.lifecycle_backward == LifecycleBackward::Refuse {
                 let message = "The lifecycle stage can only move forward";
-                bad.push(BadProperty::new(
+                row.bad.push(BadProperty::new(
                     &property.name,
                     "INVALID_LIFECYCLE_STAGE",
                     message,
@@ -185,17 +195,17 @@ impl<'s> Planner<'s> {
             return Ok(());
         }
         if !value.is_empty() && store.is_unique(id) {
-            match self.unique(target, key, id, property, &value)? {
+            match self.unique(row.target, row.key, id, property, &value)? {
                 Claim::Free => {}
                 Claim::Kept => return Ok(()),
-                Claim::Promoted(others) => put(writes, others.0, Cow::Owned(others.1)),
+                Claim::Promoted(additional, others) => put(&mut row.writes, additional, Cow::Owned(others)),
                 Claim::Taken(refused) => {
-                    bad.push(refused);
+                    row.bad.push(refused);
                     return Ok(());
                 }
             }
         }
-        put(writes, id, value);
+        put(&mut row.writes, id, value);
         Ok(())
     }
 
@@ -220,8 +230,17 @@ impl<'s> Planner<'s> {
             )));
         }
         let is_key = key.is_some_and(|(key, text)| key == id && store.comparable(key, text) == wanted);
-        let Some(owner) = store.by_unique(id, &wanted) else {
-            if !is_key && !self.claimed.insert((id, wanted.clone().into_owned())) {
+        // The key was looked up when the input was addressed: no need to do it again.
+        let owner = match target {
+            Target::New if is_key => None,
+            Target::Existing(slot) if is_key => Some(slot),
+            _ => store.by_unique(id, &wanted),
+        };
+        let Some(owner) = owner else {
+            let taken = !is_key
+                && (self.keys.contains(&(Some(id), wanted.clone()))
+                    || !self.claimed.insert((id, wanted.clone().into_owned())));
+            if taken {
                 return Ok(Claim::Taken(conflicting(
                     property,
                     value,
@@ -280,7 +299,7 @@ impl<'s> Planner<'s> {
             .filter(|other| !other.is_empty() && *other != wanted)
             .collect();
         others.extend(record.content.get(email));
-        Claim::Promoted((additional, others.join(";")))
+        Claim::Promoted(additional, others.join(";"))
     }
 
     fn required(
@@ -368,7 +387,7 @@ enum Claim {
     /// Nothing is written.
     Kept,
     /// The other addresses change too.
-    Promoted((PropertyId, String)),
+    Promoted(PropertyId, String),
     Taken(BadProperty),
 }
 
