@@ -21,7 +21,7 @@ pub(crate) struct InitArgs {
 /// Writes the template; refuses to overwrite anything.
 pub(crate) fn run(args: &InitArgs, dir: &Path, out: &mut Output) -> Result<Exit, Failure> {
     let folder = args.folder.as_ref().map_or_else(|| dir.to_owned(), |folder| dir.join(folder));
-    let written = project::init(&folder).map_err(|error| Failure::config("init", error.to_string()))?;
+    let written = project::init(&folder, super::open::registry()).map_err(|error| Failure::config("init", error.to_string()))?;
     for path in &written {
         let mark = out.paint(Tone::Success, "created");
         out.line(format_args!("{mark} {}", path.display()));
