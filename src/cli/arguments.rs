@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::stop::Ending;
 use super::{
     check, demo, explain, fields, history, init, plan, rejects, run, sandbox, schema, state, status,
 };
@@ -118,9 +119,13 @@ impl Verb {
         }
     }
 
-    /// Whether the verb ends well by itself when it is asked to stop.
-    pub(crate) fn settles(&self) -> bool {
-        matches!(self, Verb::Run(_) | Verb::Demo(_) | Verb::Sandbox(_))
+    /// What the verb does when it is asked to stop.
+    pub(crate) fn ending(&self) -> Ending {
+        match self {
+            Verb::Run(_) | Verb::Demo(_) => Ending::Settles,
+            Verb::Sandbox(_) => Ending::Ends,
+            _ => Ending::Aborts,
+        }
     }
 
     /// Whether the verb goes on by itself and is worth an `info` log when nobody watches.

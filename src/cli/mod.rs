@@ -62,7 +62,7 @@ pub fn no_runtime(error: &std::io::Error) -> ExitCode {
 
 /// Carries out one verb.
 pub async fn execute(arguments: Arguments) -> ExitCode {
-    let stop = Stop::listen(arguments.verb.settles());
+    let stop = Stop::listen(arguments.verb.ending());
     let json = arguments.verb.wants_json();
     let mut out = Output::stdout();
     let result = tokio::select! {

@@ -13,7 +13,7 @@ use super::output::{Output, Rows, Tone, count, span};
 use super::stop::Stop;
 use super::{logging, select};
 use crate::project::SyncSpec;
-use crate::state::{Access, Reject, RunStatus, Store};
+use crate::state::{Access, Reject, RunStatus, Store, Tally};
 use crate::sync::error::Exit;
 use crate::sync::report::{RunReport, overall_exit};
 
@@ -55,7 +55,7 @@ pub(crate) async fn run(args: &RunArgs, dir: &Path, out: &mut Output, stop: &Sto
             tracing::info!(
                 sync = %sync.name,
                 run = report.run_id,
-                status = ?report.status,
+                status = word(report.status),
                 requests = report.tally.requests,
                 "run ended"
             );
@@ -127,48 +127,59 @@ fn tell(
     Ok(())
 }
 
+/// A column of the ledger.
+struct Bucket {
+    heading: &'static str,
+    rows: fn(&Tally) -> u64,
+    /// Shown even when nothing is in it.
+    always: bool,
+    tone: Option<Tone>,
+}
+
+const fn usual(heading: &'static str, rows: fn(&Tally) -> u64) -> Bucket {
+    Bucket {
+        heading,
+        rows,
+        always: true,
+        tone: None,
+    }
+}
+
+const fn rare(heading: &'static str, rows: fn(&Tally) -> u64, tone: Tone) -> Bucket {
+    Bucket {
+        heading,
+        rows,
+        always: false,
+        tone: Some(tone),
+    }
+}
+
+const BUCKETS: [Bucket; 11] = [
+    usual("READ", |tally| tally.read),
+    usual("UNCHANGED", |tally| tally.unchanged),
+    usual("CREATED", |tally| tally.created),
+    usual("UPDATED", |tally| tally.updated),
+    usual("REMOVED", |tally| tally.removed),
+    Bucket {
+        always: true,
+        ..rare("REJECTED", |tally| tally.rejected, Tone::Error)
+    },
+    rare("SUPPRESSED", |tally| tally.suppressed, Tone::Warning),
+    rare("INVALID KEY", |tally| tally.invalid_key, Tone::Error),
+    rare("DEFERRED", |tally| tally.deferred, Tone::Warning),
+    rare("HELD", |tally| tally.held, Tone::Warning),
+    usual("REQUESTS", |tally| tally.requests),
+];
+
 /// The balanced ledger of each run. Columns of rare buckets are shown when something is in them.
 pub(crate) fn table<'a>(reports: impl Iterator<Item = &'a RunReport>) -> Rows {
     let reports: Vec<&RunReport> = reports.collect();
-    let buckets: [(&'static str, fn(&RunReport) -> u64, bool, Option<Tone>); 11] = [
-        ("READ", |report| report.tally.read, true, None),
-        ("UNCHANGED", |report| report.tally.unchanged, true, None),
-        ("CREATED", |report| report.tally.created, true, None),
-        ("UPDATED", |report| report.tally.updated, true, None),
-        ("REMOVED", |report| report.tally.removed, true, None),
-        (
-            "REJECTED",
-            |report| report.tally.rejected,
-            true,
-            Some(Tone::Error),
-        ),
-        (
-            "SUPPRESSED",
-            |report| report.tally.suppressed,
-            false,
-            Some(Tone::Warning),
-        ),
-        (
-            "INVALID KEY",
-            |report| report.tally.invalid_key,
-            false,
-            Some(Tone::Error),
-        ),
-        (
-            "DEFERRED",
-            |report| report.tally.deferred,
-            false,
-            Some(Tone::Warning),
-        ),
-        ("HELD", |report| report.tally.held, false, Some(Tone::Warning)),
-        ("REQUESTS", |report| report.tally.requests, true, None),
-    ];
-    let shown: Vec<_> = buckets
-        .into_iter()
-        .filter(|(_, value, always, _)| *always || reports.iter().any(|report| value(report) > 0))
+    let shown: Vec<&Bucket> = BUCKETS
+        .iter()
+        .filter(|bucket| bucket.always || reports.iter().any(|report| (bucket.rows)(&report.tally) > 0))
         .collect();
     let mut headings = vec!["SYNC", "STATUS"];
-    headings.extend(shown.iter().map(|(heading, ..)| *heading));
+    headings.extend(shown.iter().map(|bucket| bucket.heading));
     headings.push("TIME");
     let numeric = 2..headings.len();
     let mut rows = Rows::new(&headings).numeric(numeric);
@@ -177,9 +188,9 @@ pub(crate) fn table<'a>(reports: impl Iterator<Item = &'a RunReport>) -> Rows {
             (report.sync.clone(), Some(Tone::Strong)),
             (word(report.status).to_owned(), Some(tone(report.status))),
         ];
-        cells.extend(shown.iter().map(|(_, value, _, tone)| {
-            let value = value(report);
-            (count(value), tone.filter(|_| value > 0))
+        cells.extend(shown.iter().map(|bucket| {
+            let rows = (bucket.rows)(&report.tally);
+            (count(rows), bucket.tone.filter(|_| rows > 0))
         }));
         cells.push((span(report.duration), None));
         rows.add_toned(cells);

@@ -4,6 +4,17 @@ use tokio::sync::watch;
 
 use super::logging::to_stderr;
 
+/// What a verb does when it is asked to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// It settles what is in flight, which may take a while.
+    Settles,
+    /// It ends by itself at once.
+    Ends,
+    /// Nothing; it is aborted.
+    Aborts,
+}
+
 /// The process's wish to stop.
 pub(crate) struct Stop {
     asked: watch::Receiver<bool>,
@@ -11,16 +22,17 @@ pub(crate) struct Stop {
 }
 
 impl Stop {
-    /// Listens for signals until the process ends. A verb that does not settle anything when it is
-    /// asked to stop is aborted by the first signal.
-    pub(crate) fn listen(settles: bool) -> Self {
+    /// Listens for signals until the process ends.
+    pub(crate) fn listen(ending: Ending) -> Self {
         let (ask, asked) = watch::channel(false);
         let (abort, aborted) = watch::channel(false);
         tokio::spawn(async move {
             signal().await;
             ask.send_replace(true);
-            if settles {
+            if ending == Ending::Settles {
                 to_stderr(b"stopping: what is in flight is settled first (Ctrl-C again aborts)\n");
+            }
+            if ending != Ending::Aborts {
                 signal().await;
             }
             abort.send_replace(true);

@@ -224,3 +224,71 @@ pub fn of_field(sync: &SyncSpec, problem: FieldProblem) -> Finding {
         exit: Exit::Config,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use outflow_sdk::destination::Mode;
+    use outflow_sdk::source::Model;
+
+    use super::*;
+    use crate::project::{FieldMapping, FieldSource, Guards, NullPolicy, Schedule};
+
+    fn sync() -> SyncSpec {
+        SyncSpec {
+            name: "customers".into(),
+            file: PathBuf::from("mappings/customers.yaml"),
+            source: "files".into(),
+            model: Model::Table("customers".into()),
+            key: vec!["id".into()],
+            destination: "crm".into(),
+            object: "contacts".into(),
+            match_fields: vec!["email".into()],
+            mode: Mode::Upsert,
+            removed: None,
+            schedule: Schedule::Manual,
+            fields: vec![FieldMapping {
+                field: "city".into(),
+                source: FieldSource::Column("city".into()),
+                cast: None,
+                scale: None,
+                null: NullPolicy::Clear,
+            }],
+            guards: Guards::default(),
+            options: serde_json::Value::Null,
+        }
+    }
+
+    #[test]
+    fn a_field_problem_points_at_what_names_the_field() {
+        let place = |field: Option<&str>| {
+            let problem = FieldProblem {
+                field: field.map(str::to_owned),
+                code: "unknown_field",
+                message: "no such property".into(),
+                hint: None,
+                warning: false,
+            };
+            of_field(&sync(), problem).place
+        };
+        let sync = |path: &str| Place::Sync("customers".into(), path.into());
+        assert_eq!(place(Some("city")), sync("fields.city"));
+        assert_eq!(place(Some("email")), sync("match"));
+        assert_eq!(place(Some("other")), sync("fields"));
+        assert_eq!(place(None), sync("object"));
+    }
+
+    #[test]
+    fn a_refused_credential_is_graver_than_an_outage() {
+        let mut checked = Checked::default();
+        let place = Place::Destination("crm".into());
+        let auth = ConnectorError::new(ErrorKind::Auth, "unauthorized", "not accepted");
+        checked.error(place.clone(), auth, Exit::Destination);
+        let down = ConnectorError::new(ErrorKind::Transient { after: None }, "unreachable", "no");
+        checked.error(place.clone(), down, Exit::Destination);
+        let exits: Vec<Exit> = checked.findings.iter().map(|finding| finding.exit).collect();
+        assert_eq!(exits, [Exit::Credentials, Exit::Destination]);
+        assert!(checked.broken(&place));
+    }
+}

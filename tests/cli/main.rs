@@ -9,3 +9,4 @@ mod plans;
 mod project;
 mod runs;
 mod signals;
+mod words;
