@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{check, demo, explain, fields, history, init, plan, rejects, run, sandbox, schema, state, status};
+use super::{
+    check, demo, explain, fields, history, init, plan, rejects, run, sandbox, schema, state, status,
+};
 
 /// Outflow keeps contacts in marketing tools equal to a model in the warehouse.
 #[derive(Debug, Parser)]

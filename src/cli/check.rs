@@ -49,7 +49,8 @@ pub(crate) async fn run(args: &CheckArgs, dir: &Path, out: &mut Output) -> Resul
     }
     if args.json.json {
         let problems: Vec<Value> = problems.iter().map(document).collect();
-        out.json(&json!({ "problems": problems }))?;
+        let fine: Vec<Value> = checked.fine.iter().map(seen).collect();
+        out.json(&json!({ "problems": problems, "checked": fine }))?;
         return Ok(overall_exit(exits));
     }
     for problem in &problems {
@@ -60,21 +61,11 @@ pub(crate) async fn run(args: &CheckArgs, dir: &Path, out: &mut Output) -> Resul
     Ok(overall_exit(exits))
 }
 
-fn tell(
-    out: &mut Output,
-    project: Option<&Project>,
-    checked: &Checked,
-    problems: &[Problem],
-    offline: bool,
-) {
+fn tell(out: &mut Output, project: Option<&Project>, checked: &Checked, problems: &[Problem], offline: bool) {
     for (place, says) in &checked.fine {
         let mark = out.paint(Tone::Success, "ok");
-        let name = match place {
-            Place::Source(name) => format!("source {name}"),
-            Place::Destination(name) => format!("destination {name}"),
-            Place::Sync(name, _) => format!("sync {name}"),
-        };
-        out.line(format_args!("{mark} {name}: {says}"));
+        let (kind, name) = named(place);
+        out.line(format_args!("{mark} {kind} {name}: {says}"));
     }
     let errors = problems.iter().filter(|problem| problem.is_error()).count() as u64;
     let warnings = problems.len() as u64 - errors;
@@ -101,7 +92,19 @@ fn tell(
     }
 }
 
+fn named(place: &Place) -> (&'static str, &str) {
+    match place {
+        Place::Source(name) => ("source", name),
+        Place::Destination(name) => ("destination", name),
+        Place::Sync(name, _) => ("sync", name),
+    }
+}
+
+fn seen((place, says): &(Place, String)) -> Value {
+    let (kind, name) = named(place);
+    json!({ "kind": kind, "name": name, "message": says })
+}
+
 fn document(problem: &Problem) -> Value {
     serde_json::to_value(problem).unwrap_or_else(|_| json!({ "message": problem.message }))
 }
-

@@ -185,13 +185,23 @@ pub(crate) fn tell(found: &Found, store: &Store, json: bool, out: &mut Output) -
     if json {
         return out.json(&document(found, &reason));
     }
-    let title = out.paint(Tone::Strong, format!("{} {}", found.sync, super::output::printable(&found.key_text)));
+    let title = out.paint(
+        Tone::Strong,
+        format!("{} {}", found.sync, super::output::printable(&found.key_text)),
+    );
     out.line(title);
     out.line(&reason);
     if let Some(row) = &found.row {
         out.headline("acknowledged by the destination");
-        out.line(format_args!("  record        {}", row.remote.as_deref().unwrap_or("not known")));
-        let applied = if row.applied_ms > 0 { moment(row.applied_ms) } else { "adopted, never sent".into() };
+        out.line(format_args!(
+            "  record        {}",
+            row.remote.as_deref().unwrap_or("not known")
+        ));
+        let applied = if row.applied_ms > 0 {
+            moment(row.applied_ms)
+        } else {
+            "adopted, never sent".into()
+        };
         out.line(format_args!("  last applied  {applied} (run {})", row.run));
         out.line(format_args!("  layout        {}", row.layout));
         let mut rows = Rows::new(&["  FIELD", "FINGERPRINT"]);
@@ -202,7 +212,11 @@ pub(crate) fn tell(found: &Found, store: &Store, json: bool, out: &mut Output) -
     }
     if let Some(reject) = &found.reject {
         out.headline("open reject");
-        let field = reject.field.as_ref().map(|field| format!(" on {field}")).unwrap_or_default();
+        let field = reject
+            .field
+            .as_ref()
+            .map(|field| format!(" on {field}"))
+            .unwrap_or_default();
         out.line(format_args!("  {}{field}: {}", reject.code, reject.message));
         out.line(format_args!(
             "  first {}, last {}, tried in {}; tried again: {}",

@@ -106,7 +106,11 @@ impl Failure {
 
     /// For people, on stderr.
     pub(crate) fn render(&self, colour: bool) -> String {
-        let mut out: String = self.problems.iter().map(|problem| problem.render(colour)).collect();
+        let mut out: String = self
+            .problems
+            .iter()
+            .map(|problem| problem.render(colour))
+            .collect();
         out.push_str(&format!(
             "{} {}\n",
             paint(colour, Tone::Error, "error:"),
@@ -161,7 +165,11 @@ mod tests {
     fn a_refused_credential_is_told_apart_from_a_destination_that_is_down() {
         let auth = ConnectorError::new(ErrorKind::Auth, "unauthorized", "the token is not accepted");
         assert_eq!(Failure::destination("crm", auth).exit, Exit::Credentials);
-        let down = ConnectorError::new(ErrorKind::Transient { after: None }, "unreachable", "cannot connect");
+        let down = ConnectorError::new(
+            ErrorKind::Transient { after: None },
+            "unreachable",
+            "cannot connect",
+        );
         assert_eq!(Failure::destination("crm", down).exit, Exit::Destination);
     }
 }

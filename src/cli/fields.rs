@@ -74,7 +74,11 @@ fn tell(
             field.name.clone(),
             field.label.clone(),
             type_word(field),
-            if field.writable { "yes".into() } else { "read-only".into() },
+            if field.writable {
+                "yes".into()
+            } else {
+                "read-only".into()
+            },
             yes(field.unique, "unique"),
             options(field),
         ]);
@@ -99,7 +103,12 @@ fn type_word(field: &Field) -> String {
 }
 
 fn options(field: &Field) -> String {
-    let shown: Vec<&str> = field.options.iter().take(SHOWN_OPTIONS).map(String::as_str).collect();
+    let shown: Vec<&str> = field
+        .options
+        .iter()
+        .take(SHOWN_OPTIONS)
+        .map(String::as_str)
+        .collect();
     let more = field.options.len().saturating_sub(shown.len());
     let mut text = shown.join(", ");
     if more > 0 {
@@ -151,6 +160,9 @@ fn no_object(opened: &Opened, name: &str) -> Failure {
         .map(String::as_str)
         .chain(project.syncs.iter().map(|sync| sync.name.as_str()))
         .collect();
-    Failure::config("no_connection", format!("no connection or sync is named `{name}`"))
-        .hint(format!("known: {}", known.join(", ")))
+    Failure::config(
+        "no_connection",
+        format!("no connection or sync is named `{name}`"),
+    )
+    .hint(format!("known: {}", known.join(", ")))
 }

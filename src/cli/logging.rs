@@ -24,10 +24,11 @@ pub(crate) fn bars() -> &'static MultiProgress {
 /// Installs the log for the process.
 pub(crate) fn install(arguments: &Arguments) {
     let terminal = io::stderr().is_terminal();
-    let format = arguments
-        .globals
-        .log_format
-        .unwrap_or(if terminal { LogFormat::Human } else { LogFormat::Json });
+    let format = arguments.globals.log_format.unwrap_or(if terminal {
+        LogFormat::Human
+    } else {
+        LogFormat::Json
+    });
     let unattended = arguments.verb.runs_unattended() && !terminal;
     let filter = filter(unattended);
     let builder = tracing_subscriber::fmt()

@@ -10,6 +10,7 @@ mod demo;
 mod explain;
 mod failure;
 mod fields;
+mod forecast;
 mod history;
 mod init;
 mod logging;

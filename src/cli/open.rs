@@ -76,7 +76,11 @@ impl Opened {
 
     /// Errors that keep some of the project from running.
     pub(crate) fn broken(&self) -> Vec<&Problem> {
-        self.loaded.problems.iter().filter(|problem| problem.is_error()).collect()
+        self.loaded
+            .problems
+            .iter()
+            .filter(|problem| problem.is_error())
+            .collect()
     }
 
     /// Names of syncs that are written down but cannot run.
@@ -138,7 +142,11 @@ pub(crate) fn stderr_colour() -> bool {
 
 /// A finding as a diagnostic at its place in the files.
 pub(crate) fn at(loaded: &Loaded, finding: &Finding) -> Problem {
-    let severity = if finding.warning { Severity::Warning } else { Severity::Error };
+    let severity = if finding.warning {
+        Severity::Warning
+    } else {
+        Severity::Error
+    };
     let (code, message, hint) = (finding.code, finding.message.clone(), finding.hint.clone());
     let located = match &finding.place {
         Place::Sync(sync, path) => loaded.problem_at(sync, path, severity, code, &message, hint.clone()),
@@ -191,7 +199,11 @@ pub(crate) fn stage(opened: &Opened, access: Access) -> Result<Stage, Failure> {
 pub(crate) fn quotas(stage: &Stage) -> Arc<Quotas> {
     // Jitter must differ between processes; what is planned and sent does not depend on it.
     let seed = rand::random();
-    Arc::new(Quotas::new(Arc::clone(&stage.store), Arc::clone(&stage.clock), seed))
+    Arc::new(Quotas::new(
+        Arc::clone(&stage.store),
+        Arc::clone(&stage.clock),
+        seed,
+    ))
 }
 
 /// Runs syncs of a project.

@@ -105,9 +105,10 @@ impl Output {
         let flushed = self.out.flush();
         self.keep(flushed);
         match self.failed {
-            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(Failure::config("output", format!("cannot write to stdout: {error}")))
-            }
+            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::config(
+                "output",
+                format!("cannot write to stdout: {error}"),
+            )),
             _ => Ok(()),
         }
     }
@@ -159,7 +160,8 @@ impl Rows {
 
     /// Adds a row.
     pub(crate) fn add<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.into_iter().map(|cell| (cell, None)).collect());
+        self.rows
+            .push(cells.into_iter().map(|cell| (cell, None)).collect());
     }
 
     /// Adds a row whose cells may have a tone.
@@ -186,6 +188,9 @@ impl Rows {
         );
         for row in &self.rows {
             table.add_row(row.iter().map(|(text, tone)| cell(&printable(text), *tone)));
+        }
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
         }
         for &column in &self.numeric {
             if let Some(column) = table.column_mut(column) {

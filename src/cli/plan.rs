@@ -1,33 +1,23 @@
 //! `outflow plan`: what a run would do. Nothing is written, neither here nor at the destination.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use clap::Args;
-use outflow_sdk::destination::{Binding, Operation, Rejection, Request};
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::arguments::Json;
 use super::failure::Failure;
+use super::forecast::{Forecast, RequestLines, forecast};
 use super::logging::to_stderr;
 use super::open::{self, Opened};
 use super::output::{Output, Tone, count, counted, printable, span};
-use super::plan_rows::{self, Shown};
+use super::plan_rows;
 use super::select;
-use crate::deliver::{Audience, Preview, preview};
 use crate::project::SyncSpec;
 use crate::state::Access;
-use crate::sync::error::{Exit, RunError};
-use crate::sync::plan::{Plan, PlannedRow};
-use crate::sync::prepare::Stage;
-use crate::sync::quota::Quotas;
+use crate::sync::error::Exit;
 use crate::sync::report::overall_exit;
-
-/// Refused rows that are named.
-const SHOWN_REFUSED: usize = 100;
 
 /// Arguments of `outflow plan`.
 #[derive(Debug, Args)]
@@ -54,32 +44,6 @@ pub(crate) struct PlanArgs {
     pub(crate) json: Json,
 }
 
-/// A plan, and what carrying it out takes.
-pub(crate) struct Forecast {
-    pub(crate) plan: Plan,
-    pub(crate) binding: Option<Arc<dyn Binding>>,
-    pub(crate) preview: Preview,
-    pub(crate) refused: Vec<(String, Rejection)>,
-    refused_creates: u64,
-    refused_updates: u64,
-    refused_removals: u64,
-    pub(crate) time: Duration,
-}
-
-impl Forecast {
-    fn create(&self) -> u64 {
-        self.plan.create.saturating_sub(self.refused_creates)
-    }
-
-    fn update(&self) -> u64 {
-        self.plan.update.saturating_sub(self.refused_updates)
-    }
-
-    fn remove(&self) -> u64 {
-        self.plan.remove.saturating_sub(self.refused_removals)
-    }
-}
-
 /// Plans the chosen syncs.
 pub(crate) async fn run(args: &PlanArgs, dir: &Path, out: &mut Output) -> Result<Exit, Failure> {
     let opened = Opened::load(dir)?;
@@ -95,10 +59,8 @@ pub(crate) async fn run(args: &PlanArgs, dir: &Path, out: &mut Output) -> Result
         out.raw("{\"syncs\":[");
     }
     for (number, sync) in syncs.iter().enumerate() {
-        let mut lines = RequestLines {
-            out: args.requests.then_some(&mut *out),
-            ..RequestLines::counting(&sync.name)
-        };
+        let mut lines = RequestLines::counting(&sync.name);
+        lines.out = args.requests.then_some(&mut *out);
         let forecast = forecast(&stage, &quotas, sync, &mut lines).await;
         stage.progress.done(&sync.name);
         if args.json.json && number > 0 {
@@ -124,143 +86,13 @@ pub(crate) async fn run(args: &PlanArgs, dir: &Path, out: &mut Output) -> Result
         }
     }
     if args.json.json {
-        let problems = serde_json::to_string(&opened.broken()).map_err(|error| Failure::bug(error.to_string()))?;
+        let problems =
+            serde_json::to_string(&opened.broken()).map_err(|error| Failure::bug(error.to_string()))?;
         out.raw(&format!("],\"problems\":{problems}}}\n"));
     } else if syncs.is_empty() {
         to_stderr(b"the project has no syncs; add one in mappings/\n");
     }
     Ok(overall_exit(exits))
-}
-
-/// Plans one sync and packs it into requests.
-///
-/// # Errors
-/// Whatever would stop a run before its first write.
-pub(crate) async fn forecast(
-    stage: &Stage,
-    quotas: &Quotas,
-    sync: &Arc<SyncSpec>,
-    lines: &mut RequestLines<'_>,
-) -> Result<Forecast, RunError> {
-    let mut prepared = stage.prepare(sync, 0).await?;
-    let mut forecast = Forecast {
-        plan: prepared.plan,
-        binding: None,
-        preview: Preview::default(),
-        refused: Vec::new(),
-        refused_creates: 0,
-        refused_updates: 0,
-        refused_removals: 0,
-        time: Duration::ZERO,
-    };
-    if forecast.plan.operations() == 0 {
-        return Ok(forecast);
-    }
-    let binding = match prepared.binding.take() {
-        Some(binding) => binding,
-        None => stage.bind(sync, &prepared.state, false).await?,
-    };
-    let problems: Vec<_> = binding.problems().into_iter().filter(|problem| !problem.warning).collect();
-    if !problems.is_empty() {
-        return Err(RunError::Fields(problems));
-    }
-    let operations = forecast
-        .plan
-        .rows
-        .rows::<PlannedRow>()?
-        .zip(0u64..)
-        .map(|(row, number)| row.map(|row| row.operation(number)).map_err(RunError::from));
-    forecast.preview = preview(binding.as_ref(), operations, lines)?;
-    let noted = std::mem::take(&mut lines.plan);
-    forecast.refused = noted.refused;
-    // Which kind a refused operation was is known to the row alone.
-    if !noted.numbers.is_empty() {
-        let mut numbers = noted.numbers.into_iter().peekable();
-        for (row, number) in forecast.plan.rows.rows::<PlannedRow>()?.zip(0u64..) {
-            let row = row?;
-            if numbers.next_if_eq(&number).is_some() {
-                match row.planned.word() {
-                    "create" => forecast.refused_creates += 1,
-                    "update" => forecast.refused_updates += 1,
-                    _ => forecast.refused_removals += 1,
-                }
-            }
-        }
-    }
-    let destination = stage.destination(sync)?;
-    let account = quotas.account(destination.as_ref())?;
-    forecast.time = account.forecast(forecast.preview.requests);
-    forecast.binding = Some(binding);
-    Ok(forecast)
-}
-
-/// What is noted while a plan is packed.
-#[derive(Default)]
-struct Noted {
-    refused: Vec<(String, Rejection)>,
-    /// Numbers of all refused operations, ascending.
-    numbers: Vec<u64>,
-}
-
-/// Prints each request as a JSON line, if there is somewhere to print.
-pub(crate) struct RequestLines<'a> {
-    out: Option<&'a mut Output>,
-    sync: &'a str,
-    plan: Noted,
-}
-
-impl<'a> RequestLines<'a> {
-    /// Counts and prints nothing.
-    pub(crate) fn counting(sync: &'a str) -> Self {
-        Self {
-            out: None,
-            sync,
-            plan: Noted::default(),
-        }
-    }
-}
-
-#[derive(serde::Serialize)]
-struct RequestLine<'a> {
-    sync: &'a str,
-    method: &'a str,
-    path: &'a str,
-    body: Box<RawValue>,
-}
-
-impl Audience<RunError> for RequestLines<'_> {
-    fn request(&mut self, request: &Request, _: &[Operation]) -> Result<(), RunError> {
-        let Some(out) = &mut self.out else { return Ok(()) };
-        let line = RequestLine {
-            sync: self.sync,
-            method: request.method,
-            path: &request.path,
-            body: body(&request.body)?,
-        };
-        let text = serde_json::to_string(&line).map_err(|error| RunError::Internal(error.to_string()))?;
-        out.line(text);
-        Ok(())
-    }
-
-    fn refused(&mut self, operation: &Operation, rejection: &Rejection) -> Result<(), RunError> {
-        self.plan.numbers.push(operation.row);
-        if self.plan.refused.len() < SHOWN_REFUSED {
-            self.plan.refused.push((operation.key.to_string(), rejection.clone()));
-        }
-        Ok(())
-    }
-}
-
-/// A body byte for byte when it is JSON, else as a JSON text.
-fn body(bytes: &Bytes) -> Result<Box<RawValue>, RunError> {
-    let text = String::from_utf8_lossy(bytes).into_owned();
-    let raw = if text.is_empty() {
-        RawValue::from_string("null".into())
-    } else {
-        RawValue::from_string(text.clone())
-            .or_else(|_| RawValue::from_string(Value::from(text).to_string()))
-    };
-    raw.map_err(|error| RunError::Internal(error.to_string()))
 }
 
 fn show(args: &PlanArgs, sync: &SyncSpec, forecast: &mut Forecast, out: &mut Output) -> Result<(), Failure> {
@@ -275,7 +107,10 @@ fn show(args: &PlanArgs, sync: &SyncSpec, forecast: &mut Forecast, out: &mut Out
         let limit = args.limit.unwrap_or(10);
         let left = plan_rows::show(sync, forecast, limit, out)?;
         if left > 0 {
-            out.line(format_args!("  … and {} (see them with --limit)", counted(left, "more row")));
+            out.line(format_args!(
+                "  … and {} (see them with --limit)",
+                counted(left, "more row")
+            ));
         }
     }
     Ok(())
@@ -287,7 +122,10 @@ pub(crate) fn summary(sync: &SyncSpec, forecast: &Forecast, out: &mut Output) {
     let tally = &forecast.plan.tally;
     if forecast.plan.operations() == 0 {
         let nothing = out.paint(Tone::Success, "nothing to send");
-        out.line(format_args!("{name}: {nothing}, {} unchanged", count(tally.unchanged)));
+        out.line(format_args!(
+            "{name}: {nothing}, {} unchanged",
+            count(tally.unchanged)
+        ));
     } else {
         out.line(format_args!(
             "{name}: {} to create, {} to update, {} to remove, {} unchanged",
@@ -301,11 +139,17 @@ pub(crate) fn summary(sync: &SyncSpec, forecast: &Forecast, out: &mut Output) {
         } else {
             format!("about {} within the account's limits", span(forecast.time))
         };
-        out.line(format_args!("  {}, {time}", counted(forecast.preview.requests, "request")));
+        out.line(format_args!(
+            "  {}, {time}",
+            counted(forecast.preview.requests, "request")
+        ));
     }
     let set_aside = [
         (forecast.preview.refused, "would be refused before sending"),
-        (tally.rejected, "refused before or not fit to be sent, left as they are"),
+        (
+            tally.rejected,
+            "refused before or not fit to be sent, left as they are",
+        ),
         (tally.suppressed, "suppressed"),
         (tally.invalid_key, "without a key of their own"),
     ];
@@ -314,8 +158,16 @@ pub(crate) fn summary(sync: &SyncSpec, forecast: &Forecast, out: &mut Output) {
         out.line(format_args!("  {text}"));
     }
     for (key, rejection) in forecast.refused.iter().take(5) {
-        let field = rejection.field.as_ref().map(|field| format!(" {field}:")).unwrap_or_default();
-        out.line(format_args!("    {}:{field} {}", printable(key), rejection.message));
+        let field = rejection
+            .field
+            .as_ref()
+            .map(|field| format!(" {field}:"))
+            .unwrap_or_default();
+        out.line(format_args!(
+            "    {}:{field} {}",
+            printable(key),
+            rejection.message
+        ));
     }
 }
 
@@ -335,7 +187,12 @@ struct Head<'a> {
     seconds: f64,
 }
 
-fn document(args: &PlanArgs, sync: &SyncSpec, forecast: &mut Forecast, out: &mut Output) -> Result<(), Failure> {
+fn document(
+    args: &PlanArgs,
+    sync: &SyncSpec,
+    forecast: &mut Forecast,
+    out: &mut Output,
+) -> Result<(), Failure> {
     let tally = forecast.plan.tally;
     let head = Head {
         sync: &sync.name,
@@ -369,23 +226,19 @@ fn document(args: &PlanArgs, sync: &SyncSpec, forecast: &mut Forecast, out: &mut
             .collect();
         out.raw(&format!(",\"refused_rows\":{}", Value::from(refused)));
         out.raw(",\"operations\":[");
-        plan_rows::documents(sync, forecast, args.limit.unwrap_or(u64::MAX), &mut |text, first| {
-            if !first {
-                out.raw(",");
-            }
-            out.raw(text);
-        })?;
+        plan_rows::documents(
+            sync,
+            forecast,
+            args.limit.unwrap_or(u64::MAX),
+            &mut |text, first| {
+                if !first {
+                    out.raw(",");
+                }
+                out.raw(text);
+            },
+        )?;
         out.raw("]");
     }
     out.raw("}");
     Ok(())
-}
-
-/// A row is shown unless it would be refused.
-pub(crate) fn shown(forecast: &Forecast, row: &PlannedRow, number: u64) -> Shown {
-    let operation = row.operation(number);
-    match forecast.binding.as_ref().map(|binding| binding.inspect(&operation)) {
-        Some(Err(_)) => Shown::Refused,
-        _ => Shown::Sent,
-    }
 }

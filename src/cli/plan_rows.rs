@@ -6,8 +6,8 @@ use serde::ser::{SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
 use super::failure::Failure;
+use super::forecast::{Forecast, shown};
 use super::output::{Output, Tone, printable};
-use super::plan::{Forecast, shown};
 use crate::project::SyncSpec;
 use crate::sync::classify::match_text;
 use crate::sync::error::RunError;
@@ -32,7 +32,10 @@ pub(crate) fn show(
     limit: u64,
     out: &mut Output,
 ) -> Result<u64, Failure> {
-    let total = forecast.plan.operations().saturating_sub(forecast.preview.refused);
+    let total = forecast
+        .plan
+        .operations()
+        .saturating_sub(forecast.preview.refused);
     each(forecast, limit, &mut |row| {
         one(sync, row, out);
         Ok(())
@@ -94,7 +97,11 @@ fn one(sync: &SyncSpec, row: &PlannedRow, out: &mut Output) {
         Planned::Remove(rule) => format!("{rule:?}").to_lowercase(),
         planned => planned.word().to_owned(),
     };
-    let key = if row.key_text.is_empty() { "(key not kept)" } else { &row.key_text };
+    let key = if row.key_text.is_empty() {
+        "(key not kept)"
+    } else {
+        &row.key_text
+    };
     let record = match (match_text(sync, &row.values), &row.remote) {
         (Some(text), _) => format!(" {}", printable(&text)),
         (None, Some(remote)) => format!(" record {remote}"),
@@ -104,14 +111,20 @@ fn one(sync: &SyncSpec, row: &PlannedRow, out: &mut Output) {
     out.line(format_args!("  {mark} {}{record}", printable(key)));
     for &number in &row.pending {
         let at = usize::from(number);
-        let Some(field) = sync.fields.get(at) else { continue };
+        let Some(field) = sync.fields.get(at) else {
+            continue;
+        };
         let before = match row.acknowledged.get(at) {
             None | Some(0) => "new",
             Some(_) => "changed",
         };
         let value = row.values.get(at).and_then(Option::as_ref);
         let state = out.paint(Tone::Faint, format!("({before})"));
-        out.line(format_args!("      {} {state} → {}", field.field, value_text(value)));
+        out.line(format_args!(
+            "      {} {state} → {}",
+            field.field,
+            value_text(value)
+        ));
     }
 }
 

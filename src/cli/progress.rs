@@ -73,7 +73,9 @@ impl Progress for Bars {
             Waiting::Throttled => "asked to slow down",
             Waiting::Outage => "the destination does not answer",
         };
-        let time = at_most.map(|time| format!(", waiting {}", span(time))).unwrap_or_default();
+        let time = at_most
+            .map(|time| format!(", waiting {}", span(time)))
+            .unwrap_or_default();
         self.with(sync, |bar| bar.set_message(format!("{reason}{time}")));
     }
 

@@ -114,7 +114,10 @@ fn list(args: &ListArgs, dir: &Path, out: &mut Output) -> Result<Exit, Failure> 
     }
     let rejects = store.rejects(args.sync.as_deref(), None, args.limit)?;
     if args.json.json {
-        let documents: Vec<Value> = rejects.iter().map(|one| document(&one.sync, &one.reject)).collect();
+        let documents: Vec<Value> = rejects
+            .iter()
+            .map(|one| document(&one.sync, &one.reject))
+            .collect();
         out.json(&json!({ "rejects": documents }))?;
         return Ok(Exit::Done);
     }
@@ -125,13 +128,25 @@ fn list(args: &ListArgs, dir: &Path, out: &mut Output) -> Result<Exit, Failure> 
     }
     out.table(&table(&rejects, open::now_ms()));
     if rejects.len() >= args.limit {
-        out.line(format_args!("\nonly the first {}; see more with --limit", count(rejects.len() as u64)));
+        out.line(format_args!(
+            "\nonly the first {}; see more with --limit",
+            count(rejects.len() as u64)
+        ));
     }
     Ok(Exit::Done)
 }
 
 fn table(rejects: &[SyncReject], now_ms: i64) -> Rows {
-    let mut rows = Rows::new(&["SYNC", "KEY", "MATCH", "CODE", "FIELD", "MESSAGE", "SINCE", "TRIED AGAIN"]);
+    let mut rows = Rows::new(&[
+        "SYNC",
+        "KEY",
+        "MATCH",
+        "CODE",
+        "FIELD",
+        "MESSAGE",
+        "SINCE",
+        "TRIED AGAIN",
+    ]);
     for SyncReject { sync, reject } in rejects {
         rows.add_toned(vec![
             (sync.clone(), None),
@@ -229,7 +244,10 @@ fn retry(args: &RetryArgs, dir: &Path, out: &mut Output) -> Result<Exit, Failure
         out.line(format_args!(
             "{} will be tried again by the next run: outflow run{}",
             counted(woken, "reject"),
-            args.sync.as_ref().map(|sync| format!(" {sync}")).unwrap_or_default()
+            args.sync
+                .as_ref()
+                .map(|sync| format!(" {sync}"))
+                .unwrap_or_default()
         ));
     }
     Ok(Exit::Done)
@@ -238,7 +256,11 @@ fn retry(args: &RetryArgs, dir: &Path, out: &mut Output) -> Result<Exit, Failure
 /// Wakes what failed. Rows refused for consent stay asleep: only a person may ask for one of them.
 fn wake_failures(store: &Store, sync: &str) -> Result<u64, Failure> {
     let mut keys = Vec::new();
-    for class in [RejectClass::Permanent, RejectClass::Transient, RejectClass::InDoubt] {
+    for class in [
+        RejectClass::Permanent,
+        RejectClass::Transient,
+        RejectClass::InDoubt,
+    ] {
         let rejects = store.rejects(Some(sync), Some(class), usize::MAX)?;
         keys.extend(rejects.into_iter().map(|one| one.reject.key));
     }
@@ -260,7 +282,9 @@ fn refused(opened: &Opened, store: &Store, sync: &str, key: &str) -> Result<Foun
             "no_such_reject",
             format!("sync {sync} has no open reject with that key"),
         )
-        .hint(format!("see `outflow rejects {sync}`, or `outflow explain {sync} KEY`")));
+        .hint(format!(
+            "see `outflow rejects {sync}`, or `outflow explain {sync} KEY`"
+        )));
     }
     Ok(found)
 }

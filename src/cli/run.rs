@@ -40,12 +40,7 @@ pub(crate) struct RunArgs {
 }
 
 /// Runs the chosen syncs and tells how they ended.
-pub(crate) async fn run(
-    args: &RunArgs,
-    dir: &Path,
-    out: &mut Output,
-    stop: &Stop,
-) -> Result<Exit, Failure> {
+pub(crate) async fn run(args: &RunArgs, dir: &Path, out: &mut Output, stop: &Stop) -> Result<Exit, Failure> {
     let opened = Opened::load(dir)?;
     let syncs = select::select(&opened, &args.syncs)?;
     let runner = open::runner(&opened, Access::Write, stop)?;
@@ -125,7 +120,9 @@ fn tell(
     }
     let left = wanted.saturating_sub(reports.len());
     if left > 0 {
-        out.line(format_args!("\nstopped before {left} more; `outflow run` goes on from here"));
+        out.line(format_args!(
+            "\nstopped before {left} more; `outflow run` goes on from here"
+        ));
     }
     Ok(())
 }
@@ -139,10 +136,30 @@ pub(crate) fn table<'a>(reports: impl Iterator<Item = &'a RunReport>) -> Rows {
         ("CREATED", |report| report.tally.created, true, None),
         ("UPDATED", |report| report.tally.updated, true, None),
         ("REMOVED", |report| report.tally.removed, true, None),
-        ("REJECTED", |report| report.tally.rejected, true, Some(Tone::Error)),
-        ("SUPPRESSED", |report| report.tally.suppressed, false, Some(Tone::Warning)),
-        ("INVALID KEY", |report| report.tally.invalid_key, false, Some(Tone::Error)),
-        ("DEFERRED", |report| report.tally.deferred, false, Some(Tone::Warning)),
+        (
+            "REJECTED",
+            |report| report.tally.rejected,
+            true,
+            Some(Tone::Error),
+        ),
+        (
+            "SUPPRESSED",
+            |report| report.tally.suppressed,
+            false,
+            Some(Tone::Warning),
+        ),
+        (
+            "INVALID KEY",
+            |report| report.tally.invalid_key,
+            false,
+            Some(Tone::Error),
+        ),
+        (
+            "DEFERRED",
+            |report| report.tally.deferred,
+            false,
+            Some(Tone::Warning),
+        ),
         ("HELD", |report| report.tally.held, false, Some(Tone::Warning)),
         ("REQUESTS", |report| report.tally.requests, true, None),
     ];
@@ -225,7 +242,7 @@ pub(crate) fn tell_rejects(out: &mut Output, store: &Store, sync: &str) -> Resul
     }
     let rejects = store.rejects(Some(sync), None, SHOWN_REJECTS)?;
     let failures: Vec<&Reject> = rejects.iter().map(|one| &one.reject).collect();
-    let title = format!("{sync}: {} open", super::output::counted(open, "reject"));
+    let title = format!("{sync}: {}", super::output::counted(open, "open reject"));
     let title = out.paint(Tone::Warning, title);
     out.line(format_args!("\n{title}"));
     out.table(&reject_table(&failures));

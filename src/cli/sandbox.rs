@@ -112,9 +112,12 @@ impl Settings {
 }
 
 fn unreadable(path: &Path, reason: &str) -> Failure {
-    Failure::config("sandbox_settings", format!("the sandbox's settings cannot be read: {reason}"))
-        .at(path.display().to_string())
-        .hint("delete the file, or run `outflow demo` again")
+    Failure::config(
+        "sandbox_settings",
+        format!("the sandbox's settings cannot be read: {reason}"),
+    )
+    .at(path.display().to_string())
+    .hint("delete the file, or run `outflow demo` again")
 }
 
 /// Serves until asked to stop.
@@ -134,10 +137,16 @@ pub(crate) async fn run(
         .or_else(|| settings.map(|settings| dir.join(settings.data)));
     let options = Options {
         latency: Duration::from_millis(args.latency_ms),
-        log_requests: if args.no_log { 0 } else { Options::default().log_requests },
+        log_requests: if args.no_log {
+            0
+        } else {
+            Options::default().log_requests
+        },
         ..options(port, args.tier.rate(), data.clone())
     };
-    let twin = Twin::start(options).await.map_err(|error| not_started(port, &error))?;
+    let twin = Twin::start(options)
+        .await
+        .map_err(|error| not_started(port, &error))?;
     let url = twin.base_url();
     let title = out.paint(Tone::Strong, "HubSpot sandbox");
     out.line(format_args!("{title}  {url}"));
@@ -149,7 +158,10 @@ pub(crate) async fn run(
     out.line("Ctrl-C stops it");
     stop.wait().await;
     twin.save().map_err(|error| {
-        Failure::config("sandbox_data", format!("the sandbox's records cannot be saved: {error}"))
+        Failure::config(
+            "sandbox_data",
+            format!("the sandbox's records cannot be saved: {error}"),
+        )
     })?;
     Ok(Exit::Done)
 }

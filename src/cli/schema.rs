@@ -60,7 +60,9 @@ fn text(file: SchemaFile) -> Result<String, Failure> {
         SchemaFile::Outflow => "outflow",
         SchemaFile::Mapping => "mapping",
     };
-    let schema = schemas.get(name).ok_or_else(|| Failure::bug(format!("no schema of {name}")))?;
+    let schema = schemas
+        .get(name)
+        .ok_or_else(|| Failure::bug(format!("no schema of {name}")))?;
     let mut text = serde_json::to_string_pretty(schema).map_err(|error| Failure::bug(error.to_string()))?;
     text.push('\n');
     Ok(text)

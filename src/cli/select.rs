@@ -18,7 +18,12 @@ pub(crate) fn select(opened: &Opened, patterns: &[String]) -> Result<Vec<Arc<Syn
     if patterns.iter().any(|pattern| excluded.contains(pattern)) {
         return Err(Failure::problems(opened.broken().into_iter().cloned().collect()));
     }
-    let names: Vec<&str> = opened.project.syncs.iter().map(|sync| sync.name.as_str()).collect();
+    let names: Vec<&str> = opened
+        .project
+        .syncs
+        .iter()
+        .map(|sync| sync.name.as_str())
+        .collect();
     let chosen = matching(&names, patterns)?;
     Ok(opened
         .project
@@ -36,10 +41,7 @@ pub(crate) fn select(opened: &Opened, patterns: &[String]) -> Result<Vec<Arc<Syn
 /// When there is none.
 pub(crate) fn one(project: &Project, name: &str) -> Result<Arc<SyncSpec>, Failure> {
     let names: Vec<&str> = project.syncs.iter().map(|sync| sync.name.as_str()).collect();
-    project
-        .sync(name)
-        .cloned()
-        .ok_or_else(|| unknown(name, &names))
+    project.sync(name).cloned().ok_or_else(|| unknown(name, &names))
 }
 
 fn matching(names: &[&str], patterns: &[String]) -> Result<Vec<bool>, Failure> {

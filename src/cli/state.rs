@@ -40,7 +40,9 @@ enum StateVerb {
         History stays. After a reset, no record is removed that was only written before it.")]
     Reset(ResetArgs),
     /// Write the state as JSON lines
-    #[command(after_help = "Examples:\n  outflow state export backup.jsonl\n  outflow state export > backup.jsonl")]
+    #[command(
+        after_help = "Examples:\n  outflow state export backup.jsonl\n  outflow state export > backup.jsonl"
+    )]
     Export(ExportArgs),
     /// Read an exported state into an empty one
     #[command(after_help = "Example:\n  outflow state import backup.jsonl")]
@@ -133,7 +135,16 @@ fn show(args: &ShowArgs, opened: &Opened, out: &mut Output) -> Result<Exit, Fail
         return Ok(Exit::Done);
     }
     out.line("");
-    let headings = ["SYNC", "ROWS", "REJECTS", "GENERATION", "KEY", "MATCH", "TARGET", ""];
+    let headings = [
+        "SYNC",
+        "ROWS",
+        "REJECTS",
+        "GENERATION",
+        "KEY",
+        "MATCH",
+        "TARGET",
+        "",
+    ];
     let mut rows = Rows::new(&headings).numeric([1, 2, 3]);
     for sync in &syncs {
         let identity = sync.identity.as_ref();
@@ -149,9 +160,15 @@ fn show(args: &ShowArgs, opened: &Opened, out: &mut Output) -> Result<Exit, Fail
             count(sync.rows),
             count(sync.rejects),
             sync.generation.to_string(),
-            identity.map(|identity| identity.key.join(", ")).unwrap_or_default(),
-            identity.map(|identity| identity.match_fields.join(", ")).unwrap_or_default(),
-            identity.map(|identity| identity.account.clone()).unwrap_or_default(),
+            identity
+                .map(|identity| identity.key.join(", "))
+                .unwrap_or_default(),
+            identity
+                .map(|identity| identity.match_fields.join(", "))
+                .unwrap_or_default(),
+            identity
+                .map(|identity| identity.account.clone())
+                .unwrap_or_default(),
             note.join(", "),
         ]);
     }
@@ -245,7 +262,8 @@ fn export(args: &ExportArgs, opened: &Opened, out: &mut Output) -> Result<Exit, 
         return Ok(Exit::Done);
     };
     let failed = |error: io::Error| {
-        Failure::config("export", format!("the export cannot be written: {error}")).at(path.display().to_string())
+        Failure::config("export", format!("the export cannot be written: {error}"))
+            .at(path.display().to_string())
     };
     // The export holds the project's secret and refused rows' keys: it is for its owner alone.
     let mut options = OpenOptions::new();
@@ -258,7 +276,10 @@ fn export(args: &ExportArgs, opened: &Opened, out: &mut Output) -> Result<Exit, 
     writer.flush().map_err(failed)?;
     writer.get_ref().sync_all().map_err(failed)?;
     let mark = out.paint(Tone::Success, "exported");
-    out.line(format_args!("{mark} to {}; keep it as safe as the state itself", path.display()));
+    out.line(format_args!(
+        "{mark} to {}; keep it as safe as the state itself",
+        path.display()
+    ));
     Ok(Exit::Done)
 }
 

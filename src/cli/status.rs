@@ -72,7 +72,15 @@ fn standing(store: &Store, sync: &SyncSpec) -> Result<Standing, Failure> {
 }
 
 fn table(standings: &[Standing], now_ms: i64) -> Rows {
-    let headings = ["SYNC", "STATUS", "LAST RUN", "FRESH AS OF", "ROWS", "REJECTS", "SCHEDULE"];
+    let headings = [
+        "SYNC",
+        "STATUS",
+        "LAST RUN",
+        "FRESH AS OF",
+        "ROWS",
+        "REJECTS",
+        "SCHEDULE",
+    ];
     let mut rows = Rows::new(&headings).numeric([4, 5]);
     for one in standings {
         let status = one.last.as_ref().map(|run| run.status);
@@ -137,7 +145,10 @@ mod tests {
     #[test]
     fn a_schedule_reads_as_it_was_meant() {
         assert_eq!(schedule(&Schedule::Manual), "manual");
-        assert_eq!(schedule(&Schedule::Every(Duration::from_secs(900))), "every 15 min");
+        assert_eq!(
+            schedule(&Schedule::Every(Duration::from_secs(900))),
+            "every 15 min"
+        );
         let berlin = Schedule::Cron {
             expression: "0 6 * * *".into(),
             time_zone: Some("Europe/Berlin".into()),

@@ -114,7 +114,9 @@ impl Opener<'_> {
         for section in ["sources", "destinations"] {
             self.check_names(section);
             let entries = self.tree.get(section).map(Node::entries).unwrap_or_default();
-            let places = entries.iter().map(|entry| (format!("{section}.{}", entry.key), entry.key_span));
+            let places = entries
+                .iter()
+                .map(|entry| (format!("{section}.{}", entry.key), entry.key_span));
             connections.places.extend(places);
         }
         connections.state = self.state(file.state.as_deref().unwrap_or(DEFAULT_STATE));

@@ -80,17 +80,11 @@ pub async fn check(project: &Project) -> Checked {
         let place = Place::Source(name.clone());
         match connection.source.check().await {
             Ok(advice) => {
+                let mut says = format!("{} can be read", connection.type_name);
                 for advice in advice {
-                    checked.findings.push(Finding {
-                        place: place.clone(),
-                        code: advice.code,
-                        message: advice.message,
-                        hint: None,
-                        warning: true,
-                        exit: Exit::Done,
-                    });
+                    says.push_str(&format!("; {}", advice.message));
                 }
-                checked.fine.push((place, format!("{} can be read", connection.type_name)));
+                checked.fine.push((place, says));
             }
             Err(error) => checked.error(place, error, Exit::Source),
         }
@@ -99,7 +93,10 @@ pub async fn check(project: &Project) -> Checked {
         let place = Place::Destination(name.clone());
         match connection.destination.check().await {
             Ok(account) => {
-                let says = format!("{} accepts the credential ({})", connection.type_name, account.label);
+                let says = format!(
+                    "{} accepts the credential ({})",
+                    connection.type_name, account.label
+                );
                 checked.fine.push((place, says));
             }
             Err(error) => checked.error(place, error, Exit::Destination),
@@ -167,7 +164,11 @@ async fn fits_destination(
     let Some(connection) = project.destinations.get(&sync.destination) else {
         return false;
     };
-    match connection.destination.bind(object_spec(sync, schema), false).await {
+    match connection
+        .destination
+        .bind(object_spec(sync, schema), false)
+        .await
+    {
         Ok(binding) => {
             let problems = binding.problems();
             checked

@@ -16,7 +16,11 @@ fn a_new_project_passes_its_offline_check() {
 fn a_folder_without_a_project_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let said = outflow_in(folder.path(), &["run"]).exits(2);
-    assert!(said.stderr.contains("there is no outflow.yaml here"), "{}", said.stderr);
+    assert!(
+        said.stderr.contains("there is no outflow.yaml here"),
+        "{}",
+        said.stderr
+    );
     assert!(said.stderr.contains("outflow init"), "{}", said.stderr);
 }
 
@@ -47,8 +51,16 @@ async fn all_problems_are_told_in_one_go_at_their_place() {
         .replace("  lifecyclestage: stage", "  lifecycle_stage: stage");
     project.write("mappings/customers.yaml", &mapping);
     let said = project.outflow(&["check"]).exits(2);
-    assert!(said.stdout.contains("mappings/customers.yaml:13:"), "{}", said.stdout);
-    assert!(said.stdout.contains("mappings/customers.yaml:14:"), "{}", said.stdout);
+    assert!(
+        said.stdout.contains("mappings/customers.yaml:13:"),
+        "{}",
+        said.stdout
+    );
+    assert!(
+        said.stdout.contains("mappings/customers.yaml:14:"),
+        "{}",
+        said.stdout
+    );
     let document = project.outflow(&["check", "--json"]).exits(2).json();
     let problems = document["problems"].as_array().unwrap();
     assert_eq!(problems.len(), 2);
@@ -86,9 +98,17 @@ async fn the_gravest_finding_decides_the_exit_code() {
     std::fs::remove_file(project.path("data/customers.csv")).unwrap();
     project.outflow(&["check"]).exits(4);
 
-    let unset = project.command(&["check"]).env_remove("CRM_TOKEN").output().unwrap();
+    let unset = project
+        .command(&["check"])
+        .env_remove("CRM_TOKEN")
+        .output()
+        .unwrap();
     assert_eq!(unset.status.code(), Some(2));
-    let offline = project.command(&["check", "--offline"]).env_remove("CRM_TOKEN").output().unwrap();
+    let offline = project
+        .command(&["check", "--offline"])
+        .env_remove("CRM_TOKEN")
+        .output()
+        .unwrap();
     assert_eq!(offline.status.code(), Some(0), "unset is a warning offline");
 }
 
@@ -96,6 +116,9 @@ async fn the_gravest_finding_decides_the_exit_code() {
 async fn a_destination_that_is_down_exits_5() {
     let project = Project::new(2).await;
     let text = std::fs::read_to_string(project.path("outflow.yaml")).unwrap();
-    project.write("outflow.yaml", &text.replace(&project.twin.base_url(), "http://127.0.0.1:9"));
+    project.write(
+        "outflow.yaml",
+        &text.replace(&project.twin.base_url(), "http://127.0.0.1:9"),
+    );
     project.outflow(&["check"]).exits(5);
 }

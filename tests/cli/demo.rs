@@ -14,7 +14,11 @@ fn the_demo_tells_its_story_to_the_end_and_can_be_repeated() {
         "What a marketer sees",
         "outflow sandbox -C outflow-demo",
     ] {
-        assert!(said.stdout.contains(part), "`{part}` is missing in {}", said.stdout);
+        assert!(
+            said.stdout.contains(part),
+            "`{part}` is missing in {}",
+            said.stdout
+        );
     }
     let demo = folder.path().join("outflow-demo");
     outflow_in(&demo, &["check", "--offline"]).exits(0);

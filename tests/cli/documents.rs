@@ -13,19 +13,49 @@ async fn documents_keep_their_keys() {
     has_keys(
         one,
         &[
-            "sync", "run_id", "status", "read", "unchanged", "created", "updated", "removed", "rejected",
-            "suppressed", "invalid_key", "deferred", "held", "requests", "duration_ms",
+            "sync",
+            "run_id",
+            "status",
+            "read",
+            "unchanged",
+            "created",
+            "updated",
+            "removed",
+            "rejected",
+            "suppressed",
+            "invalid_key",
+            "deferred",
+            "held",
+            "requests",
+            "duration_ms",
         ],
     );
     let buckets = [
-        "unchanged", "created", "updated", "removed", "rejected", "suppressed", "invalid_key", "deferred", "held",
+        "unchanged",
+        "created",
+        "updated",
+        "removed",
+        "rejected",
+        "suppressed",
+        "invalid_key",
+        "deferred",
+        "held",
     ];
     let sum: u64 = buckets.iter().map(|bucket| one[bucket].as_u64().unwrap()).sum();
-    assert_eq!(sum, one["read"].as_u64().unwrap(), "the buckets sum to what was read");
+    assert_eq!(
+        sum,
+        one["read"].as_u64().unwrap(),
+        "the buckets sum to what was read"
+    );
 
     let history = project.outflow(&["history", "--json"]).exits(0).json();
     let past = &history["runs"][0];
-    has_keys(past, &["sync", "run_id", "status", "started", "finished", "created", "requests"]);
+    has_keys(
+        past,
+        &[
+            "sync", "run_id", "status", "started", "finished", "created", "requests",
+        ],
+    );
     assert!(past["started"].as_str().unwrap().ends_with('Z'));
     assert_eq!(past["created"], one["created"]);
 
@@ -33,14 +63,30 @@ async fn documents_keep_their_keys() {
     has_keys(
         &rejects["rejects"][0],
         &[
-            "sync", "key", "code", "field", "message", "class", "attempts", "first_seen", "next_retry",
+            "sync",
+            "key",
+            "code",
+            "field",
+            "message",
+            "class",
+            "attempts",
+            "first_seen",
+            "next_retry",
         ],
     );
 
     let plan = project.outflow(&["plan", "--json"]).exits(0).json();
     has_keys(
         &plan["syncs"][0],
-        &["sync", "create", "update", "remove", "unchanged", "requests", "operations"],
+        &[
+            "sync",
+            "create",
+            "update",
+            "remove",
+            "unchanged",
+            "requests",
+            "operations",
+        ],
     );
 
     let status = project.outflow(&["status", "--json"]).exits(0).json();
@@ -49,9 +95,29 @@ async fn documents_keep_their_keys() {
     assert_eq!(status["syncs"][0]["rejects"], 1);
     assert_eq!(status["syncs"][0]["schedule"], "manual");
 
-    let fields = project.outflow(&["fields", "customers", "--json"]).exits(0).json();
-    let email = fields["fields"].as_array().unwrap().iter().find(|field| field["name"] == "email").unwrap();
-    assert_eq!(keys(email), ["name", "label", "field_type", "options", "max_length", "writable", "unique", "required"]);
+    let fields = project
+        .outflow(&["fields", "customers", "--json"])
+        .exits(0)
+        .json();
+    let email = fields["fields"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|field| field["name"] == "email")
+        .unwrap();
+    assert_eq!(
+        keys(email),
+        [
+            "name",
+            "label",
+            "field_type",
+            "options",
+            "max_length",
+            "writable",
+            "unique",
+            "required"
+        ]
+    );
 
     let state = project.outflow(&["state", "show", "--json"]).exits(0).json();
     assert_eq!(state["syncs"][0]["identity"]["key"], json!(["id"]));
@@ -69,11 +135,19 @@ async fn explain_tells_a_row_that_is_known_refused_or_unknown() {
     let mut project = Project::new(4).await;
     project.set(2, 1, "nonsense");
     project.outflow(&["run"]).exits(1);
-    let known = project.outflow(&["explain", "customers", "1", "--json"]).exits(0).json();
+    let known = project
+        .outflow(&["explain", "customers", "1", "--json"])
+        .exits(0)
+        .json();
     assert_eq!(known["known"], true);
     assert!(known["row"]["remote"].is_string());
     assert!(known["row"]["fields"]["city"].as_str().unwrap().len() == 16);
-    assert!(known["reason"].as_str().unwrap().starts_with("sent and acknowledged in the last run"));
+    assert!(
+        known["reason"]
+            .as_str()
+            .unwrap()
+            .starts_with("sent and acknowledged in the last run")
+    );
 
     let refused = project.outflow(&["explain", "customers", "2"]).exits(0).stdout;
     assert!(refused.contains("refused in the last run"), "{refused}");
@@ -113,7 +187,11 @@ async fn the_log_holds_no_values_and_its_form_can_be_chosen() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}")))
         .collect();
-    assert!(lines.iter().any(|line| line["message"] == "run ended"), "{}", said.stderr);
+    assert!(
+        lines.iter().any(|line| line["message"] == "run ended"),
+        "{}",
+        said.stderr
+    );
     assert!(!said.stderr.contains("example.com"), "{}", said.stderr);
     let said = project
         .command(&["--log-format", "human", "run"])
@@ -121,6 +199,9 @@ async fn the_log_holds_no_values_and_its_form_can_be_chosen() {
         .output()
         .unwrap();
     let stderr = String::from_utf8(said.stderr).unwrap();
-    assert!(stderr.contains("run ended") && !stderr.contains("{\""), "{stderr}");
+    assert!(
+        stderr.contains("run ended") && !stderr.contains("{\""),
+        "{stderr}"
+    );
     assert!(!stderr.contains("example.com"), "{stderr}");
 }

@@ -25,7 +25,10 @@ async fn a_plan_moves_nothing_and_says_what_the_run_then_does() {
     assert_eq!(planned["create"], 1);
     assert_eq!(planned["update"], 2);
     assert_eq!(planned["remove"], 1);
-    assert_eq!(planned["rejected"], 1, "the unknown stage is known before it is sent");
+    assert_eq!(
+        planned["rejected"], 1,
+        "the unknown stage is known before it is sent"
+    );
     assert_eq!(planned["operations"].as_array().unwrap().len(), 4);
 
     let again = project.outflow(&["plan", "--json"]).exits(0);
@@ -52,7 +55,10 @@ async fn an_operation_names_its_row_and_its_new_values() {
     assert_eq!(operation["fields"], serde_json::json!({ "city": "Oslo" }));
 
     let text = project.outflow(&["plan"]).exits(0).stdout;
-    assert!(text.contains("0 to create, 1 to update, 0 to remove, 2 unchanged"), "{text}");
+    assert!(
+        text.contains("0 to create, 1 to update, 0 to remove, 2 unchanged"),
+        "{text}"
+    );
     assert!(text.contains("city (changed) → Oslo"), "{text}");
 }
 
@@ -104,7 +110,10 @@ async fn a_summary_of_nothing_to_do_asks_the_destination_nothing() {
     let project = Project::new(10).await;
     project.outflow(&["run"]).exits(0);
     project.twin.clear_requests();
-    let plan = project.outflow(&["plan", "customers", "--summary", "--json"]).exits(0).json();
+    let plan = project
+        .outflow(&["plan", "customers", "--summary", "--json"])
+        .exits(0)
+        .json();
     assert_eq!(project.twin.request_count(), 0);
     assert_eq!(plan["syncs"][0]["unchanged"], 10);
     assert_eq!(plan["syncs"][0]["requests"], 0);
@@ -114,9 +123,13 @@ async fn a_summary_of_nothing_to_do_asks_the_destination_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn adopting_takes_the_model_as_what_is_there() {
     let mut project = Project::new(10).await;
-    let refused = project.outflow(&["state", "reset", "customers", "--adopt"]).exits(2);
+    let refused = project
+        .outflow(&["state", "reset", "customers", "--adopt"])
+        .exits(2);
     assert!(refused.stderr.contains("--yes"), "{}", refused.stderr);
-    project.outflow(&["state", "reset", "customers", "--adopt", "--yes"]).exits(0);
+    project
+        .outflow(&["state", "reset", "customers", "--adopt", "--yes"])
+        .exits(0);
     let ran = project.outflow(&["run", "--json"]).exits(0).json();
     assert_eq!(ran["syncs"][0]["unchanged"], 10);
     assert_eq!(project.twin.request_count(), 0);

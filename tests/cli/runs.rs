@@ -25,7 +25,9 @@ async fn a_second_run_sends_nothing_and_a_change_sends_its_field_alone() {
     project.set(17, 3, "Oslo");
     project.outflow(&["run"]).exits(0);
     let writes = project.writes();
-    let [request] = &writes[..] else { panic!("{writes:?}") };
+    let [request] = &writes[..] else {
+        panic!("{writes:?}")
+    };
     let inputs = request.json()["inputs"].clone();
     assert_eq!(inputs.as_array().unwrap().len(), 1);
     assert_eq!(inputs[0]["properties"], json!({ "city": "Oslo" }));
@@ -37,7 +39,11 @@ async fn rejects_exit_1_until_they_are_gone_and_name_what_to_do() {
     project.set(3, 1, "not-an-address");
     let said = project.outflow(&["run"]).exits(1);
     assert!(said.stdout.contains("1 open reject"), "{}", said.stdout);
-    assert!(said.stdout.contains("outflow rejects customers"), "{}", said.stdout);
+    assert!(
+        said.stdout.contains("outflow rejects customers"),
+        "{}",
+        said.stdout
+    );
 
     project.twin.clear_requests();
     project.outflow(&["run"]).exits(1);
@@ -51,7 +57,11 @@ async fn rejects_exit_1_until_they_are_gone_and_name_what_to_do() {
     project.outflow(&["rejects", "show", "customers", "4"]).exits(2);
 
     let woken = project.outflow(&["rejects", "retry", "customers", "3"]).exits(0);
-    assert!(woken.stdout.contains("1 reject will be tried again"), "{}", woken.stdout);
+    assert!(
+        woken.stdout.contains("1 reject will be tried again"),
+        "{}",
+        woken.stdout
+    );
 
     project.set(3, 1, "person3@example.com");
     project.outflow(&["run"]).exits(0);
@@ -65,7 +75,11 @@ async fn keys_that_are_missing_or_repeated_are_named_and_exit_1() {
     project.add(["2", "twice@example.com", "Twice", "Rome", "lead"]);
     project.add(["", "nobody@example.com", "Nobody", "Rome", "lead"]);
     let said = project.outflow(&["run"]).exits(1);
-    assert!(said.stdout.contains("several rows have the same key"), "{}", said.stdout);
+    assert!(
+        said.stdout.contains("several rows have the same key"),
+        "{}",
+        said.stdout
+    );
     assert!(said.stdout.contains("row 7 of the model"), "{}", said.stdout);
     assert_eq!(project.twin.contacts().len(), 4);
 }
@@ -80,7 +94,10 @@ async fn a_wrong_credential_exits_3() {
         .unwrap();
     assert_eq!(said.status.code(), Some(3));
     let stderr = String::from_utf8(said.stderr).unwrap();
-    assert!(stderr.contains("error:") && !stderr.contains("pat-na1-wrong"), "{stderr}");
+    assert!(
+        stderr.contains("error:") && !stderr.contains("pat-na1-wrong"),
+        "{stderr}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,7 +125,10 @@ async fn a_destination_that_is_down_exits_5_and_nothing_is_lost() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guard_exits_6_before_anything_is_sent() {
     let project = Project::new(3).await;
-    project.write("mappings/customers.yaml", &format!("{MAPPING}guards: {{ min_rows: 10 }}\n"));
+    project.write(
+        "mappings/customers.yaml",
+        &format!("{MAPPING}guards: {{ min_rows: 10 }}\n"),
+    );
     let said = project.outflow(&["run"]).exits(6);
     assert!(said.stderr.contains("min_rows"), "{}", said.stderr);
     assert_eq!(project.twin.request_count(), 0);
@@ -133,7 +153,11 @@ async fn an_exhausted_quota_exits_7_and_the_next_run_goes_on() {
 async fn a_name_that_fits_nothing_exits_2_with_the_known_names() {
     let project = Project::new(1).await;
     let said = project.outflow(&["run", "customer"]).exits(2);
-    assert!(said.stderr.contains("did you mean `customers`?"), "{}", said.stderr);
+    assert!(
+        said.stderr.contains("did you mean `customers`?"),
+        "{}",
+        said.stderr
+    );
     let said = project.outflow(&["run", "zzz*"]).exits(2);
     assert!(said.stderr.contains("known: customers"), "{}", said.stderr);
     project.outflow(&["run", "cust*"]).exits(0);
@@ -145,7 +169,11 @@ async fn a_second_writer_is_told_at_once() {
     let state = project.path(".outflow");
     let _first = outflow::state::Store::open(&state, outflow::state::Access::Write).unwrap();
     let said = project.outflow(&["run"]).exits(2);
-    assert!(said.stderr.contains("in use by another outflow"), "{}", said.stderr);
+    assert!(
+        said.stderr.contains("in use by another outflow"),
+        "{}",
+        said.stderr
+    );
     project.outflow(&["status"]).exits(0);
 }
 
@@ -155,7 +183,11 @@ async fn a_field_the_destination_lacks_is_shown_at_its_line() {
     let mapping = MAPPING.replace("  city: city", "  citty: city");
     project.write("mappings/customers.yaml", &mapping);
     let said = project.outflow(&["run"]).exits(2);
-    assert!(said.stderr.contains("mappings/customers.yaml:13:"), "{}", said.stderr);
+    assert!(
+        said.stderr.contains("mappings/customers.yaml:13:"),
+        "{}",
+        said.stderr
+    );
     assert!(said.stderr.contains("did you mean `city`?"), "{}", said.stderr);
     assert!(project.writes().is_empty());
 }
@@ -163,7 +195,9 @@ async fn a_field_the_destination_lacks_is_shown_at_its_line() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_mapping_stops_itself_alone() {
     let project = Project::new(3).await;
-    let broken = MAPPING.replace("sync: customers", "sync: other").replace("mode: mirror", "mode: miror");
+    let broken = MAPPING
+        .replace("sync: customers", "sync: other")
+        .replace("mode: mirror", "mode: miror");
     project.write("mappings/other.yaml", &broken);
     let said = project.outflow(&["run", "--json"]).exits(2);
     assert_eq!(sync(&said.json())["created"], 3, "the healthy sync ran");

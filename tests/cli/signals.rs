@@ -8,7 +8,11 @@ use std::time::Duration;
 use crate::project::{Project, binary};
 
 fn terminate(child: &Child) {
-    let done = Command::new("kill").arg("-TERM").arg(child.id().to_string()).status().unwrap();
+    let done = Command::new("kill")
+        .arg("-TERM")
+        .arg(child.id().to_string())
+        .status()
+        .unwrap();
     assert!(done.success());
 }
 
@@ -17,7 +21,11 @@ async fn a_stopped_run_exits_7_and_the_next_one_goes_on() {
     let project = Project::new(3_000).await;
     project.twin.set_latency(Duration::from_millis(300));
     let mut command = project.command(&["run", "--json"]);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     while project.writes().is_empty() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -28,7 +36,11 @@ async fn a_stopped_run_exits_7_and_the_next_one_goes_on() {
     let one = &document["syncs"][0];
     let created = one["created"].as_u64().unwrap();
     assert_eq!(created + one["deferred"].as_u64().unwrap(), 3_000, "{one}");
-    assert_eq!(project.twin.contacts().len() as u64, created, "what was in flight is settled");
+    assert_eq!(
+        project.twin.contacts().len() as u64,
+        created,
+        "what was in flight is settled"
+    );
 
     project.twin.set_latency(Duration::ZERO);
     let rest = project.outflow(&["run", "--json"]).exits(0).json();

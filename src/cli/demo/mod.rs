@@ -15,9 +15,10 @@ use outflow_sandbox::hubspot::{Rate, Twin};
 
 use super::arguments::Globals;
 use super::failure::Failure;
+use super::forecast::{RequestLines, forecast};
 use super::open::{self, Opened};
 use super::output::{Output, Tone, count, counted};
-use super::plan::{RequestLines, forecast, summary};
+use super::plan::summary;
 use super::sandbox::{self, Settings};
 use super::stop::Stop;
 use super::{plan_rows, run};
@@ -102,7 +103,10 @@ async fn start_twin(dir: &Path, earlier: Option<u16>) -> Result<Twin, Failure> {
 
 fn port_of(twin: &Twin) -> u16 {
     let url = twin.base_url();
-    url.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or_default()
+    url.rsplit(':')
+        .next()
+        .and_then(|port| port.parse().ok())
+        .unwrap_or_default()
 }
 
 struct Story<'a> {

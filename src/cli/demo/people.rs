@@ -2,36 +2,110 @@
 
 /// First names with their spelling in an address.
 const FIRST: [(&str, &str); 40] = [
-    ("Amélie", "amelie"), ("Anders", "anders"), ("Anna", "anna"), ("Aylin", "aylin"), ("Ben", "ben"),
-    ("Bjørn", "bjorn"), ("Carla", "carla"), ("Chiara", "chiara"), ("Daniel", "daniel"), ("Elif", "elif"),
-    ("Emma", "emma"), ("Felix", "felix"), ("Fatima", "fatima"), ("Giulia", "giulia"), ("Hannah", "hannah"),
-    ("Ingrid", "ingrid"), ("Ivan", "ivan"), ("Jonas", "jonas"), ("José", "jose"), ("Julia", "julia"),
-    ("Katarzyna", "katarzyna"), ("Lars", "lars"), ("Lea", "lea"), ("Liam", "liam"), ("Łukasz", "lukasz"),
-    ("Maja", "maja"), ("Marco", "marco"), ("Mei", "mei"), ("Mohamed", "mohamed"), ("Nadia", "nadia"),
-    ("Noah", "noah"), ("Olga", "olga"), ("Paul", "paul"), ("Priya", "priya"), ("Ravi", "ravi"),
-    ("Sofia", "sofia"), ("Théo", "theo"), ("Yuki", "yuki"), ("Zoë", "zoe"), ("Zuzana", "zuzana"),
+    ("Amélie", "amelie"),
+    ("Anders", "anders"),
+    ("Anna", "anna"),
+    ("Aylin", "aylin"),
+    ("Ben", "ben"),
+    ("Bjørn", "bjorn"),
+    ("Carla", "carla"),
+    ("Chiara", "chiara"),
+    ("Daniel", "daniel"),
+    ("Elif", "elif"),
+    ("Emma", "emma"),
+    ("Felix", "felix"),
+    ("Fatima", "fatima"),
+    ("Giulia", "giulia"),
+    ("Hannah", "hannah"),
+    ("Ingrid", "ingrid"),
+    ("Ivan", "ivan"),
+    ("Jonas", "jonas"),
+    ("José", "jose"),
+    ("Julia", "julia"),
+    ("Katarzyna", "katarzyna"),
+    ("Lars", "lars"),
+    ("Lea", "lea"),
+    ("Liam", "liam"),
+    ("Łukasz", "lukasz"),
+    ("Maja", "maja"),
+    ("Marco", "marco"),
+    ("Mei", "mei"),
+    ("Mohamed", "mohamed"),
+    ("Nadia", "nadia"),
+    ("Noah", "noah"),
+    ("Olga", "olga"),
+    ("Paul", "paul"),
+    ("Priya", "priya"),
+    ("Ravi", "ravi"),
+    ("Sofia", "sofia"),
+    ("Théo", "theo"),
+    ("Yuki", "yuki"),
+    ("Zoë", "zoe"),
+    ("Zuzana", "zuzana"),
 ];
 
 /// Last names with their spelling in an address.
 const LAST: [(&str, &str); 40] = [
-    ("Almeida", "almeida"), ("Andersson", "andersson"), ("Bauer", "bauer"), ("Becker", "becker"),
-    ("Bernard", "bernard"), ("Costa", "costa"), ("Demir", "demir"), ("Dubois", "dubois"),
-    ("Fernández", "fernandez"), ("Fischer", "fischer"), ("García", "garcia"), ("Hansen", "hansen"),
-    ("Horvat", "horvat"), ("Ivanova", "ivanova"), ("Jansen", "jansen"), ("Kaya", "kaya"),
-    ("Kowalska", "kowalska"), ("Larsen", "larsen"), ("Leroy", "leroy"), ("López", "lopez"),
-    ("Marino", "marino"), ("Meyer", "meyer"), ("Moreau", "moreau"), ("Müller", "mueller"),
-    ("Nagy", "nagy"), ("Nowak", "nowak"), ("Okafor", "okafor"), ("Olsen", "olsen"), ("Patel", "patel"),
-    ("Popescu", "popescu"), ("Ricci", "ricci"), ("Rossi", "rossi"), ("Santos", "santos"),
-    ("Schmidt", "schmidt"), ("Silva", "silva"), ("Svobodová", "svobodova"), ("Tanaka", "tanaka"),
-    ("van Dijk", "vandijk"), ("Weber", "weber"), ("Wójcik", "wojcik"),
+    ("Almeida", "almeida"),
+    ("Andersson", "andersson"),
+    ("Bauer", "bauer"),
+    ("Becker", "becker"),
+    ("Bernard", "bernard"),
+    ("Costa", "costa"),
+    ("Demir", "demir"),
+    ("Dubois", "dubois"),
+    ("Fernández", "fernandez"),
+    ("Fischer", "fischer"),
+    ("García", "garcia"),
+    ("Hansen", "hansen"),
+    ("Horvat", "horvat"),
+    ("Ivanova", "ivanova"),
+    ("Jansen", "jansen"),
+    ("Kaya", "kaya"),
+    ("Kowalska", "kowalska"),
+    ("Larsen", "larsen"),
+    ("Leroy", "leroy"),
+    ("López", "lopez"),
+    ("Marino", "marino"),
+    ("Meyer", "meyer"),
+    ("Moreau", "moreau"),
+    ("Müller", "mueller"),
+    ("Nagy", "nagy"),
+    ("Nowak", "nowak"),
+    ("Okafor", "okafor"),
+    ("Olsen", "olsen"),
+    ("Patel", "patel"),
+    ("Popescu", "popescu"),
+    ("Ricci", "ricci"),
+    ("Rossi", "rossi"),
+    ("Santos", "santos"),
+    ("Schmidt", "schmidt"),
+    ("Silva", "silva"),
+    ("Svobodová", "svobodova"),
+    ("Tanaka", "tanaka"),
+    ("van Dijk", "vandijk"),
+    ("Weber", "weber"),
+    ("Wójcik", "wojcik"),
 ];
 
 /// Cities with their countries.
 const PLACES: [(&str, &str); 16] = [
-    ("Amsterdam", "Netherlands"), ("Barcelona", "Spain"), ("Berlin", "Germany"), ("Brno", "Czechia"),
-    ("Copenhagen", "Denmark"), ("Gdańsk", "Poland"), ("Hamburg", "Germany"), ("Istanbul", "Türkiye"),
-    ("Lisbon", "Portugal"), ("Lyon", "France"), ("Milan", "Italy"), ("Oslo", "Norway"),
-    ("Porto", "Portugal"), ("Uppsala", "Sweden"), ("Vienna", "Austria"), ("Zürich", "Switzerland"),
+    ("Amsterdam", "Netherlands"),
+    ("Barcelona", "Spain"),
+    ("Berlin", "Germany"),
+    ("Brno", "Czechia"),
+    ("Copenhagen", "Denmark"),
+    ("Gdańsk", "Poland"),
+    ("Hamburg", "Germany"),
+    ("Istanbul", "Türkiye"),
+    ("Lisbon", "Portugal"),
+    ("Lyon", "France"),
+    ("Milan", "Italy"),
+    ("Oslo", "Norway"),
+    ("Porto", "Portugal"),
+    ("Uppsala", "Sweden"),
+    ("Vienna", "Austria"),
+    ("Zürich", "Switzerland"),
 ];
 
 const STAGES: [&str; 4] = ["subscriber", "lead", "opportunity", "customer"];
@@ -89,7 +163,9 @@ pub(super) fn customer(id: u64) -> Customer {
     let (first, first_plain) = dice.pick(&FIRST).unwrap_or_default();
     let (last_name, last_plain) = dice.pick(&LAST).unwrap_or_default();
     let (city, country) = dice.pick(&PLACES).unwrap_or_default();
-    let host = dice.pick(&["example.com", "example.net", "example.org"]).unwrap_or_default();
+    let host = dice
+        .pick(&["example.com", "example.net", "example.org"])
+        .unwrap_or_default();
     let birthday = (dice.roll(10) < 8).then(|| date(&mut dice, 1950, 55));
     let orders = (0..dice.roll(6))
         .map(|_| (500 + dice.roll(25_000), date(&mut dice, 2024, 2)))
@@ -104,7 +180,11 @@ pub(super) fn customer(id: u64) -> Customer {
         stage: dice.pick(&STAGES).unwrap_or_default(),
         birthday,
         orders,
-        tier: if dice.roll(3) == 0 { dice.pick(&TIERS) } else { None },
+        tier: if dice.roll(3) == 0 {
+            dice.pick(&TIERS)
+        } else {
+            None
+        },
     }
 }
 

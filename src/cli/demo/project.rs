@@ -74,7 +74,10 @@ pub(super) fn write(dir: &Path, port: u16) -> Result<(), Failure> {
 
 /// The demo's folder cannot be written.
 pub(super) fn not_written(dir: &Path, error: &dyn std::error::Error) -> Failure {
-    Failure::config("demo_folder", format!("the demo's files cannot be written: {error}"))
-        .at(dir.display().to_string())
-        .hint("name a folder that can be written: outflow demo DIR")
+    Failure::config(
+        "demo_folder",
+        format!("the demo's files cannot be written: {error}"),
+    )
+    .at(dir.display().to_string())
+    .hint("name a folder that can be written: outflow demo DIR")
 }

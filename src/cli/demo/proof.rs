@@ -17,7 +17,11 @@ fn expect(holds: bool, what: impl FnOnce() -> String) -> Result<(), Failure> {
     if holds {
         return Ok(());
     }
-    let failure = Failure::new(Exit::Bug, "demo", format!("the demo went differently: {}", what()));
+    let failure = Failure::new(
+        Exit::Bug,
+        "demo",
+        format!("the demo went differently: {}", what()),
+    );
     Err(failure.hint("this is a bug in outflow: please report this line"))
 }
 
@@ -36,7 +40,9 @@ pub(super) fn first_run(reports: &[RunReport], twin: &Twin) -> Result<(), Failur
         })?;
     }
     let contacts = twin.contacts().len() as u64;
-    expect(contacts == shop::CUSTOMERS, || format!("the twin has {contacts} contacts"))
+    expect(contacts == shop::CUSTOMERS, || {
+        format!("the twin has {contacts} contacts")
+    })
 }
 
 /// Three customers, one removal and two refusals, and no value that did not change; what was sent,
@@ -63,7 +69,9 @@ pub(super) fn second_run(reports: &[RunReport], twin: &Twin) -> Result<Vec<Strin
             counted(carried, "value")
         ));
     }
-    expect(values == VALUES, || format!("{values} values were sent instead of {VALUES}"))?;
+    expect(values == VALUES, || {
+        format!("{values} values were sent instead of {VALUES}")
+    })?;
     Ok(lines)
 }
 
@@ -98,12 +106,26 @@ pub(super) fn contacts(twin: &Twin) -> Result<Rows, Failure> {
         (shop::RENAMES, Some("email"), "the same contact, renamed"),
         (shop::ORDERS, Some("lifetime_value"), "updated"),
         (shop::LEAVES, None, "archived"),
-        (shop::BAD_ADDRESS, Some("email"), "as before: the new address was refused"),
-        (shop::BAD_STAGE, Some("lifecyclestage"), "as before: `vip` was refused"),
+        (
+            shop::BAD_ADDRESS,
+            Some("email"),
+            "as before: the new address was refused",
+        ),
+        (
+            shop::BAD_STAGE,
+            Some("lifecyclestage"),
+            "as before: `vip` was refused",
+        ),
     ];
     for (id, property, what) in story {
-        let email = if id == shop::RENAMES { shop::new_address() } else { customer(u64::from(id)).email };
-        let record = all.iter().find(|record| record.get("email") == Some(email.as_str()));
+        let email = if id == shop::RENAMES {
+            shop::new_address()
+        } else {
+            customer(u64::from(id)).email
+        };
+        let record = all
+            .iter()
+            .find(|record| record.get("email") == Some(email.as_str()));
         let gone = id == shop::LEAVES;
         let found = record.filter(|record| record.archived == gone);
         let Some(record) = found else {

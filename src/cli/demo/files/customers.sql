@@ -7,4 +7,4 @@ left join (
   from orders
   group by customer_id
 ) o on o.customer_id = c.customer_id
-left join loyalty l on l.customer_id = c.customer_id
+left join loyalty l on l.customer_id = cast(c.customer_id as text) -- CSV columns are text
