@@ -39,3 +39,17 @@ pub fn guarded(work: impl FnOnce() -> ExitCode) -> ExitCode {
         _ => ExitCode::from(Exit::Bug as u8),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::panic)]
+
+    use super::*;
+
+    #[test]
+    fn a_panic_exits_70_and_anything_else_keeps_its_code() {
+        let shown = |code: ExitCode| format!("{code:?}");
+        assert_eq!(shown(guarded(|| panic!("a bug"))), shown(ExitCode::from(70)));
+        assert_eq!(shown(guarded(|| ExitCode::from(6))), shown(ExitCode::from(6)));
+    }
+}

@@ -158,16 +158,7 @@ pub(crate) fn summary(sync: &SyncSpec, forecast: &Forecast, out: &mut Output) {
         out.line(format_args!("  {text}"));
     }
     for (key, rejection) in forecast.refused.iter().take(5) {
-        let field = rejection
-            .field
-            .as_ref()
-            .map(|field| format!(" {field}:"))
-            .unwrap_or_default();
-        out.line(format_args!(
-            "    {}:{field} {}",
-            printable(key),
-            rejection.message
-        ));
+        out.line(format_args!("    {}: {}", printable(key), rejection.message));
     }
 }
 

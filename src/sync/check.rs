@@ -94,7 +94,7 @@ pub async fn check(project: &Project) -> Checked {
         match connection.destination.check().await {
             Ok(account) => {
                 let says = format!(
-                    "{} accepts the credential ({})",
+                    "{} accepts the credential of {}",
                     connection.type_name, account.label
                 );
                 checked.fine.push((place, says));
