@@ -4,7 +4,9 @@
 //! Arrow batches, [`sync`] maps, diffs and plans, [`deliver`] sends inside the account's limits,
 //! [`state`] commits what the destination acknowledged, and the run is reported.
 
+pub mod cli;
 pub mod deliver;
 pub mod project;
+pub mod registry;
 pub mod state;
 pub mod sync;

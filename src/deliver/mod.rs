@@ -1,1 +1,227 @@
 //! The only retry loop: limits, retries, breaker, bisection and settled outcomes.
+//!
+//! [`deliver`] takes planned operations from a [`Feed`], packs them into requests as the sync's
+//! [`Binding`] says, sends each inside the limits of its [`Account`], and hands what became of every
+//! operation to a [`Ledger`]. It promises:
+//!
+//! * **Every operation is settled exactly once** with a final [`Fate`], whatever happens (operations
+//!   of several stages also settle the earlier ones, with `last: false`). After a stop, what was not
+//!   sent settles as deferred. The one exception is a ledger that cannot be written or a feed that
+//!   cannot be read: the delivery then ends as [`End::Failed`].
+//! * **Acknowledged means on disk.** A request keeps its place in flight until the ledger has taken
+//!   its outcomes, so a crash resends at most what was in flight.
+//! * **One record is in flight once**, and later operations on it wait for earlier ones, in order.
+//! * **Memory is bounded**: a limited number of operations is held at once.
+//!
+//! How it is laid out: `dispatch` is the loop that decides what goes out next, `lane` the queues it
+//! chooses from, `send` one request from encoding to the ledger, `interpret` what an answer means
+//! for each row, `failure` what an error means for the whole request (retry, bisect, hold, stop),
+//! `job` the polling of jobs. An [`Account`] is shared by all syncs: `limiter` (window and places in
+//! flight), `day` (daily quota), `retry` (backoff and budget), `breaker`.
+//!
+//! Connectors never sleep, retry or count; nothing outside this module does either.
+
+mod account;
+mod breaker;
+mod clock;
+mod day;
+mod dispatch;
+mod failure;
+mod interpret;
+mod job;
+mod lane;
+mod limiter;
+mod policy;
+mod preview;
+mod retry;
+mod send;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use outflow_sdk::ConnectorError;
+use outflow_sdk::destination::{Binding, Effect, Operation, Rejection};
+use thiserror::Error;
+use tokio::sync::watch;
+
+pub use account::{Account, AccountSnapshot, Accounts};
+pub use clock::{Clock, SystemClock, VirtualClock};
+pub use policy::Policy;
+pub use preview::{Audience, Preview, preview};
+
+/// A boxed cause of an error that is none of ours.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Set to true, the delivery stops: requests in flight settle, the rest is deferred.
+pub type CancellationSignal = watch::Receiver<bool>;
+
+/// Planned operations, in order.
+pub trait Feed: Send {
+    /// The next operation; none at the end. Called for a few hundred operations at a time, off the
+    /// async workers where the runtime allows it, so it may read a file.
+    fn next(&mut self) -> Option<Result<Operation, FeedError>>;
+}
+
+/// The planned operations cannot be read.
+#[derive(Debug, Error)]
+#[error("cannot read the planned operations: {0}")]
+pub struct FeedError(pub Cause);
+
+/// Where settled operations go.
+#[async_trait]
+pub trait Ledger: Send + Sync {
+    /// Writes down what became of these operations, in one transaction. A request's place in flight
+    /// is held until this returns.
+    ///
+    /// # Errors
+    /// When it cannot be written; the delivery then stops.
+    async fn settle(&self, settled: Vec<Settled>) -> Result<(), LedgerError>;
+}
+
+/// What became of operations cannot be written down.
+#[derive(Debug, Error)]
+#[error("cannot write down what the destination acknowledged: {0}")]
+pub struct LedgerError(pub Cause);
+
+/// What became of one operation.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    /// The operation, as it is now: its address as far as known, its fields still pending.
+    pub operation: Operation,
+    /// What became of it.
+    pub fate: Fate,
+    /// The vendor's id of the last exchange.
+    pub correlation: Option<String>,
+    /// Requests that carried it.
+    pub attempts: u32,
+}
+
+/// What became of an operation in this delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Acknowledged.
+    Applied {
+        /// What it did.
+        effect: Effect,
+        /// The record's address, if known.
+        remote: Option<Arc<str>>,
+        /// Numbers of the fields that are at the destination now.
+        fields: Vec<u16>,
+        /// Nothing of the operation is pending any more. False for all but the last of the
+        /// stages; every other fate is final.
+        last: bool,
+    },
+    /// Refused for good.
+    Rejected(Rejection),
+    /// Refused for consent or compliance.
+    Suppressed(Rejection),
+    /// Attempts ran out on transient errors.
+    Exhausted {
+        /// Stable code of the last one.
+        code: String,
+    },
+    /// It may have been applied, nobody knows: the answer was ambiguous, and the request must not be
+    /// repeated or was repeated to no avail.
+    Held {
+        /// Stable code of the reason.
+        code: String,
+    },
+    /// Not acknowledged, to be sent by the next run: out of quota, or this one stopped.
+    Deferred {
+        /// Stable code of the reason.
+        code: String,
+    },
+}
+
+impl Fate {
+    /// Whether nothing more will be said about the operation.
+    pub fn is_final(&self) -> bool {
+        !matches!(self, Fate::Applied { last: false, .. })
+    }
+}
+
+/// Why a request waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// The account's window is full.
+    Window,
+    /// The destination asked us to slow down.
+    Throttled,
+    /// The destination is down; it is probed now and then.
+    Outage,
+}
+
+/// Told how a delivery goes on, for people. Methods must return at once.
+pub trait Progress: Send + Sync {
+    /// A request with so many operations goes out.
+    fn sent(&self, _operations: usize) {}
+
+    /// So many operations are settled for good and written down.
+    fn settled(&self, _operations: usize) {}
+
+    /// The limits hold the next request back; at most so long, when known.
+    fn waiting(&self, _why: Waiting, _at_most: Option<Duration>) {}
+}
+
+/// Tells nobody.
+impl Progress for () {}
+
+/// How a delivery went.
+#[derive(Debug)]
+pub struct DeliveryReport {
+    /// Requests sent: retries, look-ups and asks for a job's result included.
+    pub requests: u64,
+    /// How many of them repeated an earlier one.
+    pub retries: u64,
+    /// Time in which a request was ready and the account's limits held it back.
+    pub limiter_wait: Duration,
+    /// How it ended.
+    pub end: End,
+}
+
+/// How a delivery ended.
+#[derive(Debug)]
+pub enum End {
+    /// Everything was sent.
+    Done,
+    /// Out of quota; not an error.
+    Deferred {
+        /// Time until there is quota again, when known.
+        until: Option<Duration>,
+    },
+    /// The destination, the credential or the project stopped it.
+    Stopped(ConnectorError),
+    /// Somebody cancelled it.
+    Cancelled,
+    /// We stopped it: something of ours cannot be read or written.
+    Failed(Failure),
+}
+
+/// What of ours failed.
+#[derive(Debug, Error)]
+pub enum Failure {
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The feed.
+    #[error(transparent)]
+    Feed(#[from] FeedError),
+}
+
+/// Delivers everything in `feed`. See the module. Must run inside a tokio runtime; dropping the
+/// future abandons the requests in flight.
+pub async fn deliver(
+    binding: Arc<dyn Binding>,
+    account: Arc<Account>,
+    feed: Box<dyn Feed>,
+    ledger: Arc<dyn Ledger>,
+    policy: Policy,
+    stop: CancellationSignal,
+    progress: Arc<dyn Progress>,
+) -> DeliveryReport {
+    let (shared, channels) = send::Shared::new(binding, account, ledger, policy, progress);
+    dispatch::Dispatch::new(shared, channels, feed).run(stop).await
+}

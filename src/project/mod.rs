@@ -1,8 +1,41 @@
 //! YAML files in, a typed project or a list of problems out.
+//!
+//! [`load`] reads `outflow.yaml` and `mappings/*.yaml` into trees that remember where everything
+//! stands (`tree`), checks them against a JSON Schema made from our own types and the connectors'
+//! (`schema`, `validate`, `alternatives`), puts secrets in place of their references
+//! (`references`), and checks what a schema cannot say (`connections`, `mapping`, `fields`,
+//! `schedule`). Every [`Problem`] knows its file, line and column and what to do about it; none
+//! shows a secret. The same types give the JSON Schema for editors and the reference page.
 
+mod alternatives;
+mod connections;
+mod fields;
+mod file;
+mod forms;
+mod init;
+mod load;
+mod mapping;
+mod mapping_file;
 mod model;
+mod page;
+mod problem;
+mod project_file;
+mod references;
+mod scalar;
+mod schedule;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod validate;
 
+pub use init::{InitError, init};
+pub use load::{LoadOptions, Loaded, load};
 pub use model::{
     Cast, DestinationConnection, FieldMapping, FieldSource, Guards, NullPolicy, Project, Schedule, Share,
     SourceConnection, SyncSpec,
 };
+pub use page::reference;
+pub use problem::{Excerpt, Problem, Severity};
+pub use schema::json_schema;
+pub use tree::Span;

@@ -82,9 +82,15 @@ pub(crate) fn value_at(array: &dyn Array, row: usize, json: bool) -> Result<Valu
         DataType::LargeList(_) => list(array.as_list::<i64>().value(row).as_ref())?,
         DataType::Dictionary(_, _) => {
             let dictionary = array.as_any_dictionary();
-            let index = dictionary.normalized_keys()[row];
-            value_at(dictionary.values().as_ref(), index, json)?
+            match value_at(dictionary.keys(), row, false)? {
+                Value::Number(Decimal::Small { unscaled, .. }) => {
+                    let at = usize::try_from(unscaled).map_err(|_| "has a broken dictionary")?;
+                    value_at(dictionary.values().as_ref(), at, json)?
+                }
+                _ => Value::Null,
+            }
         }
+        DataType::Null => Value::Null,
         _ => formatted(array, row)?,
     })
 }

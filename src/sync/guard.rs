@@ -49,6 +49,31 @@ pub enum GuardStop {
         /// Columns of the mapping.
         now: String,
     },
+    /// The destination is not the one the state describes.
+    #[error(
+        "the state describes {before}, but the mapping now leads to {now}; put it back, or run `outflow state reset {sync}` to start anew there"
+    )]
+    TargetChanged {
+        /// Sync name.
+        sync: String,
+        /// Account and object of the state.
+        before: String,
+        /// Account and object of the mapping.
+        now: String,
+    },
+}
+
+impl GuardStop {
+    /// Stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            GuardStop::TooFewRows { .. } => "too_few_rows",
+            GuardStop::Empty { .. } => "empty_model",
+            GuardStop::TooManyRemoved { .. } => "too_many_removed",
+            GuardStop::KeyChanged { .. } => "key_changed",
+            GuardStop::TargetChanged { .. } => "target_changed",
+        }
+    }
 }
 
 /// Removals allowed without a guard in the mapping: both must be exceeded to stop.

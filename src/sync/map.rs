@@ -4,13 +4,12 @@
 //! each row's key hash and print without building a single value, and, for the few rows that need
 //! it, the row's [`Record`].
 
-use std::sync::Arc;
-
-use arrow::array::{Array, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Schema};
 use outflow_sdk::destination::{FieldType, MappedField};
 use outflow_sdk::print::{KeyHash, Print, Printer, add_field, bind_to_key};
 use outflow_sdk::value::{Decimal, Value};
+use serde::{Deserialize, Serialize};
 
 use super::cast::cast;
 use super::columns::{self, ColumnMatch};
@@ -30,7 +29,7 @@ pub struct ColumnProblem {
 }
 
 /// A row with its values, as it will be compared and sent.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// Hash of the key.
     pub key: KeyHash,
@@ -45,7 +44,7 @@ pub struct Record {
 }
 
 /// Why a row cannot be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
     /// Stable code.
     pub code: String,
@@ -210,7 +209,8 @@ impl Mapping {
             }
         }
         for (print, key) in out.prints.iter_mut().zip(&out.keys) {
-            *print = bind_to_key(*print, key.unwrap_or_default());
+            // 0 is the print of a row that is not acknowledged whole.
+            *print = bind_to_key(*print, key.unwrap_or_default()).max(1);
         }
     }
 
@@ -274,18 +274,29 @@ impl Mapping {
         use arrow::datatypes::Int64Type;
 
         keys.clear();
-        if let [at] = self.key[..]
-            && batch.column(at).data_type() == &DataType::Int64
-        {
-            let array = batch.column(at).as_primitive::<Int64Type>();
-            keys.extend(
-                array
-                    .iter()
-                    .map(|value| value.map(|value| self.printer.integer_key(value.into()))),
-            );
-            return;
-        }
         let mut scratch = Vec::new();
+        if let [at] = self.key[..] {
+            let (array, json) = columns::column(batch, at);
+            let printer = self.printer;
+            let mut text = |value: &str| printer.text_key(value, &mut scratch);
+            match array.data_type() {
+                DataType::Int64 => {
+                    let array = array.as_primitive::<Int64Type>();
+                    return keys.extend(
+                        array
+                            .iter()
+                            .map(|key| key.map(|key| printer.integer_key(key.into()))),
+                    );
+                }
+                DataType::Utf8 if !json => {
+                    return keys.extend(array.as_string::<i32>().iter().map(|key| key.map(&mut text)));
+                }
+                DataType::Utf8View if !json => {
+                    return keys.extend(array.as_string_view().iter().map(|key| key.map(&mut text)));
+                }
+                _ => {}
+            }
+        }
         keys.extend((0..batch.num_rows()).map(|row| {
             let mut parts = Vec::with_capacity(self.key.len());
             for &at in &self.key {
@@ -457,6 +468,3 @@ fn value_type(mapping: &FieldMapping, schema: Option<&Schema>) -> Option<FieldTy
         },
     }
 }
-
-/// Columns read as shared names, for messages.
-pub type FieldNames = Arc<[String]>;

@@ -1,8 +1,23 @@
-//! Map, diff, plan and run.
+//! Map, diff, plan and run: the pure core, and the state machine that drives it.
+//!
+//! [`scan`] reads the model once and sets aside the rows that are not as acknowledged; [`classify`]
+//! compares those with the state, field by field, and gives a [`plan::Plan`]; [`guard`] may stop it;
+//! [`run`] has it delivered and [`ledger`] writes what was acknowledged.
 
-mod cast;
+pub(crate) mod cast;
+pub mod check;
+pub mod classify;
 mod columns;
 pub mod diff;
+pub mod error;
 pub mod guard;
+pub mod ledger;
 pub mod map;
+pub mod plan;
+pub mod prepare;
+pub mod progress;
+pub mod quota;
+pub mod report;
+pub mod run;
+pub mod scan;
 pub mod spill;

@@ -364,6 +364,40 @@ impl Sequence {
     }
 }
 
+impl Sequence {
+    /// The rows from the start, for a reader that outlives this borrow.
+    ///
+    /// # Errors
+    /// When the temporary file cannot be read.
+    pub fn into_rows<T: DeserializeOwned>(self) -> Result<SequenceRows<'static, T>, SpillError> {
+        let folder = self.folder;
+        let failed = |reason| SpillError::File {
+            folder: folder.clone(),
+            reason,
+        };
+        let reader: Box<dyn Read + Send> = match self.file {
+            None => Box::new(std::io::Cursor::new(self.bytes)),
+            Some(file) => {
+                let file = file.into_inner().map_err(|error| failed(error.into_error()))?;
+                let end = file.metadata().map_err(failed)?.len();
+                let section = Section {
+                    file: Arc::new(file),
+                    at: 0,
+                    end,
+                };
+                Box::new(BufReader::with_capacity(1 << 20, section))
+            }
+        };
+        Ok(SequenceRows {
+            reader,
+            left: self.rows,
+            folder,
+            buffer: Vec::new(),
+            row: std::marker::PhantomData,
+        })
+    }
+}
+
 /// Rows of a [`Sequence`].
 pub struct SequenceRows<'a, T> {
     reader: Box<dyn Read + Send + 'a>,
@@ -447,6 +481,8 @@ mod tests {
                 let got: Vec<(u128, String)> = sequence.rows().unwrap().map(Result::unwrap).collect();
                 assert!(got == scrambled(count).collect::<Vec<_>>());
             }
+            let got: Vec<(u128, String)> = sequence.into_rows().unwrap().map(Result::unwrap).collect();
+            assert!(got == scrambled(count).collect::<Vec<_>>());
         }
     }
 

@@ -18,6 +18,9 @@ pub struct OpenContext {
     pub connection: String,
 }
 
+/// Opens a connection from settings that passed the schema; does no I/O on the network.
+pub type Open<T> = fn(serde_json::Value, &OpenContext) -> Result<Arc<T>, ConnectorError>;
+
 /// A source connector.
 #[derive(Clone, Copy)]
 pub struct SourceDescriptor {
@@ -28,7 +31,7 @@ pub struct SourceDescriptor {
     /// JSON Schema of the settings beside `type:`; doc comments become the reference.
     pub settings_schema: fn() -> Schema,
     /// Opens a connection from settings that passed the schema; does no I/O on the network.
-    pub open: fn(serde_json::Value, &OpenContext) -> Result<Arc<dyn Source>, ConnectorError>,
+    pub open: Open<dyn Source>,
 }
 
 /// A destination connector.
@@ -44,5 +47,5 @@ pub struct DestinationDescriptor {
     /// `audience`, …), at the mapping's top level.
     pub mapping_schema: fn() -> Schema,
     /// Opens a connection from settings that passed the schema; does no I/O on the network.
-    pub open: fn(serde_json::Value, &OpenContext) -> Result<Arc<dyn Destination>, ConnectorError>,
+    pub open: Open<dyn Destination>,
 }

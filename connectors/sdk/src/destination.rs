@@ -201,7 +201,8 @@ pub struct Operation {
     pub action: Action,
     /// The record's address at the destination, once known.
     pub remote: Option<Arc<str>>,
-    /// Values by field number; `None` = leave as it is. Empty for removals other than clear.
+    /// Values by field number; `None` = leave as it is. A removal needs the match fields alone, and
+    /// those only while the record's address is unknown; otherwise it may be empty.
     pub record: Arc<[Option<Value>]>,
     /// Numbers of the fields that are still to be sent, ascending.
     pub pending: Vec<u16>,
@@ -210,8 +211,11 @@ pub struct Operation {
 /// Where a request goes: operations with the same route may share one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Route {
-    /// Name such as `upsert`; unique within a binding.
+    /// Name such as `upsert`.
     pub name: &'static str,
+    /// Tells apart routes of one name, such as one list's memberships from another's; name and lane
+    /// are unique within a binding.
+    pub lane: u16,
     /// Most operations in one request.
     pub max_rows: usize,
     /// Whether the request changes anything.
@@ -242,8 +246,9 @@ pub struct Encoded {
     pub request: Request,
     /// Operations taken.
     pub taken: usize,
-    /// For each operation taken, the numbers of the fields the request carries, ascending: what an
-    /// [`Outcome::Applied`] acknowledges.
+    /// For each operation taken, the numbers of the fields (ascending) that an
+    /// [`Outcome::Applied`] acknowledges: those the request carries, and pending ones that need no
+    /// sending. Empty for look-ups and for removals that do not go field by field.
     pub fields: Vec<Vec<u16>>,
 }
 
@@ -257,7 +262,7 @@ pub enum Effect {
     /// A record was archived, deleted, cleared or unsubscribed.
     Removed,
     /// Nothing was to do: the mode does not touch this record (mode create: it exists; mode
-    /// update: it does not).
+    /// update: it does not). The operation is over, whatever was pending.
     Untouched,
 }
 
@@ -275,7 +280,7 @@ pub struct Rejection {
 /// What became of one operation. Every request answers with one for each of its operations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The fields that were in the request are at the destination now.
+    /// The operation's [`Encoded::fields`] are at the destination now.
     Applied {
         /// What it did.
         effect: Effect,
@@ -364,6 +369,15 @@ pub trait Destination: Send + Sync {
 /// A destination bound to one sync.
 #[async_trait]
 pub trait Binding: Send + Sync {
+    /// Names the account and the object for good (`portal 1234, contacts`): addresses of records are
+    /// valid there and nowhere else. No secret.
+    fn target(&self) -> String;
+
+    /// The account's time zone (IANA name), if known: its midnight ends the daily quota's day.
+    fn time_zone(&self) -> Option<String> {
+        None
+    }
+
     /// Hash of the live fields this mapping uses: rejects wake up when it changes.
     fn schema_print(&self) -> u64;
 

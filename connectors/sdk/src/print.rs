@@ -148,6 +148,20 @@ impl Printer {
         xxh3_128_with_seed(&bytes, self.seed)
     }
 
+    /// The hash of a key that is one text, without building its value.
+    #[inline]
+    pub fn text_key(&self, text: &str, scratch: &mut Vec<u8>) -> KeyHash {
+        if !text.is_ascii() {
+            return self.key([&Value::text(text)], scratch);
+        }
+        scratch.clear();
+        let length = u32::try_from(text.len() + 1).unwrap_or(u32::MAX);
+        scratch.extend_from_slice(&length.to_le_bytes());
+        scratch.push(b't');
+        scratch.extend_from_slice(text.as_bytes());
+        xxh3_128_with_seed(scratch, self.seed)
+    }
+
     /// The identity of a field, from its name: part of a row's print.
     pub fn field(&self, name: &str) -> u64 {
         xxh3_64_with_seed(name.as_bytes(), self.seed ^ 0x9e37_79b9_7f4a_7c15)
@@ -231,6 +245,13 @@ mod tests {
         );
         let seven = Value::Number(Decimal::from(7));
         assert_eq!(printer.integer_key(7), printer.key([&seven], &mut scratch));
+        for text in ["c-1", "", "e\u{301}"] {
+            let value = Value::text(text);
+            assert_eq!(
+                printer.text_key(text, &mut other),
+                printer.key([&value], &mut scratch)
+            );
+        }
     }
 
     #[test]

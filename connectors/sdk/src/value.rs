@@ -4,9 +4,11 @@
 //! numbers are exact decimals without trailing zeros (so `1`, `1.0` and `1.00` are one value),
 //! instants are UTC microseconds, JSON has sorted keys.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp, civil};
+use serde_json::value::RawValue;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 /// One canonical value.
@@ -36,13 +38,15 @@ impl Value {
         Value::Text(nfc(text))
     }
 
-    /// JSON with sorted keys and no spaces.
+    /// JSON with sorted keys and no spaces; numbers keep all their digits.
     ///
     /// # Errors
     /// When `text` is not JSON.
     pub fn json(text: &str) -> Result<Self, serde_json::Error> {
-        let value: serde_json::Value = serde_json::from_str(text)?;
-        Ok(Value::Json(sorted_json(&value)))
+        let raw: &RawValue = serde_json::from_str(text)?;
+        let mut out = String::with_capacity(text.len());
+        sort_json(raw, &mut out)?;
+        Ok(Value::Json(out))
     }
 
     /// Whether this is NULL.
@@ -95,23 +99,46 @@ pub fn nfc(text: &str) -> String {
     }
 }
 
-/// Compact JSON with the keys of every object sorted.
-pub fn sorted_json(value: &serde_json::Value) -> String {
-    fn sort(value: &serde_json::Value) -> serde_json::Value {
-        match value {
-            serde_json::Value::Object(map) => {
-                let mut entries: Vec<_> = map.iter().collect();
-                entries.sort_by(|a, b| a.0.cmp(b.0));
-                entries
-                    .into_iter()
-                    .map(|(key, item)| (key.clone(), sort(item)))
-                    .collect()
+/// Appends compact JSON with the keys of every object sorted. Numbers are read as text: a float
+/// would lose the digits of long ones.
+fn sort_json(raw: &RawValue, out: &mut String) -> Result<(), serde_json::Error> {
+    let text = raw.get();
+    match text.as_bytes().first() {
+        Some(b'{') => {
+            let members: BTreeMap<String, &RawValue> = serde_json::from_str(text)?;
+            out.push('{');
+            for (at, (name, member)) in members.into_iter().enumerate() {
+                if at > 0 {
+                    out.push(',');
+                }
+                out.push_str(&serde_json::to_string(&name)?);
+                out.push(':');
+                sort_json(member, out)?;
             }
-            serde_json::Value::Array(items) => items.iter().map(sort).collect(),
-            other => other.clone(),
+            out.push('}');
         }
+        Some(b'[') => {
+            let items: Vec<&RawValue> = serde_json::from_str(text)?;
+            out.push('[');
+            for (at, item) in items.into_iter().enumerate() {
+                if at > 0 {
+                    out.push(',');
+                }
+                sort_json(item, out)?;
+            }
+            out.push(']');
+        }
+        Some(b'"') => {
+            let string: String = serde_json::from_str(text)?;
+            out.push_str(&serde_json::to_string(&nfc(&string))?);
+        }
+        Some(b'-' | b'0'..=b'9') => match Decimal::parse(text) {
+            Some(number) => out.push_str(&number.to_string()),
+            None => out.push_str(text),
+        },
+        _ => out.push_str(text),
     }
-    sort(value).to_string()
+    Ok(())
 }
 
 /// An exact decimal number in its shortest form.
@@ -341,6 +368,19 @@ mod tests {
             Value::json("{\"b\": [1, {\"d\":1,\"c\":2}], \"a\": null}").unwrap(),
             Value::Json("{\"a\":null,\"b\":[1,{\"c\":2,\"d\":1}]}".into())
         );
+    }
+
+    #[test]
+    fn numbers_inside_json_keep_their_digits_and_have_one_form() {
+        assert_eq!(
+            Value::json("[12345678901234567890.123456789012345, 1.50, 1e2]").unwrap(),
+            Value::Json("[12345678901234567890.123456789012345,1.5,100]".into())
+        );
+        assert_eq!(
+            Value::json(" \"e\u{301}\" ").unwrap(),
+            Value::json("\"\u{e9}\"").unwrap()
+        );
+        assert!(Value::json("{\"a\":}").is_err());
     }
 
     proptest! {

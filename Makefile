@@ -1,0 +1,72 @@
+# `make test` sets itself up and checks everything; the other targets are its single steps.
+#
+# OUTFLOW_TEST_CACHE  where tools and generated data are kept (default: target/test-cache)
+# CARGO_TARGET_DIR    respected as by cargo
+
+SHELL := /bin/bash
+export OUTFLOW_TEST_CACHE ?= $(CURDIR)/target/test-cache
+export CARGO_TERM_COLOR ?= never
+export CARGO_TERM_PROGRESS_WHEN ?= never
+
+STEP   := tests/setup/step
+# What the single steps need first; `test` has done it by then.
+SETUP  ?= setup
+PYTHON := $(OUTFLOW_TEST_CACHE)/tools/bin/python
+
+.PHONY: test setup fmt files deny lint-docker clippy unit sdk kill real advisories bench clean-cache
+
+# Cheap steps first: what is wrong shows early. One after the other, also under `make -j`.
+STEPS := setup fmt files deny lint-docker clippy unit sdk kill real
+test:
+	@started=$$(date +%s); \
+	for step in $(STEPS); do $(MAKE) --no-print-directory SETUP= $$step || exit 1; done; \
+	printf 'all steps passed in %d s\n' $$(($$(date +%s) - started))
+
+setup:
+	@$(STEP) setup tests/setup/environment
+
+fmt:
+	@$(STEP) fmt cargo fmt --all --check -- --color never
+
+files:
+	@OUTFLOW_STEP_SHOW='^warning' $(STEP) files tests/setup/file-lengths
+
+# Bans, licences and sources need no network; `advisories` does.
+deny: $(SETUP)
+	@$(STEP) deny bash -c '"$$(tests/setup/environment cargo-deny)" deny --locked check bans licenses sources'
+
+advisories: $(SETUP)
+	@$(STEP) advisories bash -c '"$$(tests/setup/environment cargo-deny)" deny --locked check advisories'
+
+lint-docker: $(SETUP)
+	@OUTFLOW_STEP_SHOW='^skipped' $(STEP) lint-docker tests/setup/lint-docker
+
+clippy:
+	@$(STEP) clippy cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# The summaries of the suites that ran a test are shown.
+unit:
+	@OUTFLOW_STEP_SHOW='^test result: .* [1-9][0-9]* passed' \
+	$(STEP) unit cargo test --workspace --locked --no-fail-fast
+
+# The vendors' own SDKs against the twins. Built as for `unit`, so that nothing is built twice.
+sdk: $(SETUP)
+	@$(STEP) sdk bash -c 'cargo build --quiet --workspace --all-targets --locked && \
+	    OUTFLOW_TWIN_BIN=$${CARGO_TARGET_DIR:-target}/debug/examples/hubspot tests/sdk/run'
+
+# kill -9 at random moments, and a sync of TPC-DS checked value by value; both have larger scales.
+kill: $(SETUP)
+	@OUTFLOW_STEP_SHOW='^result' $(STEP) kill $(PYTHON) tests/bench/kill.py --kills 5 --rows 5000
+
+real: $(SETUP)
+	@OUTFLOW_STEP_SHOW='^result' $(STEP) real $(PYTHON) tests/real/tpcds.py --sf 0.1
+
+# Minutes to an hour, on a quiet machine: see tests/bench/README.md.
+bench: $(SETUP)
+	$(PYTHON) tests/bench/idle.py
+	$(PYTHON) tests/bench/diff.py
+	$(PYTHON) tests/bench/deliver.py
+	$(PYTHON) tests/bench/kill.py
+
+clean-cache:
+	rm -rf "$(OUTFLOW_TEST_CACHE)"

@@ -1,0 +1,170 @@
+//! What goes wrong with files and SQLite, in our words. Never a cell's contents.
+
+use std::io;
+use std::path::Path;
+
+use outflow_sdk::{ConnectorError, ErrorKind};
+use rusqlite::ErrorCode;
+
+use crate::sink::{Cancel, Halt};
+
+/// A file that cannot be opened or read.
+pub(crate) fn unreadable(label: &str, error: &io::Error) -> ConnectorError {
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            ConnectorError::source("path_not_found", format!("{label}: no such file or folder"))
+                .with_hint("check `path:` of the source; a relative path starts at the project's folder")
+        }
+        io::ErrorKind::PermissionDenied => {
+            ConnectorError::source("unreadable", format!("{label}: permission denied"))
+                .with_hint("let the user that runs outflow read it")
+        }
+        _ => ConnectorError::source("unreadable", format!("{label}: cannot be read: {error}")),
+    }
+}
+
+/// A file that is not what it was when the read began.
+pub(crate) fn file_changed(label: &str) -> ConnectorError {
+    ConnectorError::new(
+        ErrorKind::Source { transient: true },
+        "file_changed",
+        format!("{label}: was changed or replaced while it was being read; nothing of this read is used"),
+    )
+    .with_hint("write to a new file and rename it into place between runs")
+}
+
+/// The nearest of `candidates` to `name`, if near enough to have been meant.
+pub(crate) fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let name = name.to_lowercase();
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::jaro_winkler(&name, &candidate.to_lowercase()), candidate))
+        .filter(|(likeness, _)| *likeness >= 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
+}
+
+/// "did you mean 'x'?", or the list of what there is.
+pub(crate) fn choices_hint<'a>(
+    name: &str,
+    what: &str,
+    candidates: impl IntoIterator<Item = &'a str> + Clone,
+) -> String {
+    if let Some(near) = did_you_mean(name, candidates.clone()) {
+        return format!("did you mean '{near}'?");
+    }
+    const SHOWN: usize = 12;
+    let mut all: Vec<&str> = candidates.into_iter().collect();
+    all.sort_unstable();
+    all.dedup();
+    if all.is_empty() {
+        return format!("there are no {what}");
+    }
+    let more = all.len().saturating_sub(SHOWN);
+    let shown = all.into_iter().take(SHOWN).collect::<Vec<_>>().join(", ");
+    if more == 0 {
+        format!("{what}: {shown}")
+    } else {
+        format!("{what}: {shown} and {more} more")
+    }
+}
+
+/// An error of SQLite while it opened or read `label`.
+pub(crate) fn sqlite(label: &str, error: &rusqlite::Error) -> ConnectorError {
+    let code = error.sqlite_error_code();
+    match code {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => ConnectorError::new(
+            ErrorKind::Source { transient: true },
+            "sqlite_busy",
+            format!("{label}: is locked by another program"),
+        )
+        .with_hint("it is tried again on the next run; let the other program commit sooner or use WAL mode"),
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => ConnectorError::source(
+            "sqlite_corrupt",
+            format!("{label}: is damaged or no SQLite database"),
+        )
+        .with_hint("`PRAGMA integrity_check` in the sqlite3 shell says more"),
+        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            ConnectorError::source("unreadable", format!("{label}: SQLite cannot open it")).with_hint(
+                "the user that runs outflow must be able to read it (and, in WAL mode, to write beside it)",
+            )
+        }
+        Some(ErrorCode::DiskFull) => ConnectorError::new(
+            ErrorKind::Source { transient: true },
+            "disk_full",
+            "no room left for SQLite's temporary files",
+        )
+        .with_hint("free space or point SQLITE_TMPDIR elsewhere"),
+        Some(ErrorCode::TooBig) => {
+            ConnectorError::source("cell_too_large", format!("{label}: a row is longer than 128 MiB"))
+        }
+        _ => ConnectorError::source("sql_failed", format!("{label}: {}", sqlite_words(error))),
+    }
+}
+
+/// SQLite's own words, which name tables, columns and functions but no values.
+pub(crate) fn sqlite_words(error: &rusqlite::Error) -> String {
+    match error {
+        rusqlite::Error::SqliteFailure(_, Some(message)) => message.clone(),
+        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Like [`sqlite`], but an interrupted statement of a read nobody wants is no error.
+pub(crate) fn sqlite_halt(label: &str, error: &rusqlite::Error, cancel: &Cancel) -> Halt {
+    if cancel.is_cancelled() && error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) {
+        Halt::Cancelled
+    } else {
+        Halt::Failed(sqlite(label, error))
+    }
+}
+
+/// A column whose type no destination can take.
+pub(crate) fn unsupported_column(label: &str, column: &str, type_name: &str) -> ConnectorError {
+    ConnectorError::source(
+        "unsupported_type",
+        format!("{label}: column '{column}' holds {type_name}, which cannot be sent anywhere"),
+    )
+    .with_hint("leave the column out, or turn it into text in a `sql:` model")
+}
+
+/// The path as messages show it: relative to the project where it lies inside.
+pub(crate) fn label(path: &Path, root: &Path) -> String {
+    path.strip_prefix(root).unwrap_or(path).display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_locked_database_is_worth_another_try() {
+        let busy =
+            rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY), None);
+        let error = sqlite("shop.db", &busy);
+        assert_eq!(error.code, "sqlite_busy");
+        assert_eq!(error.kind, ErrorKind::Source { transient: true });
+    }
+
+    #[test]
+    fn a_file_without_permission_says_whose_move_it_is() {
+        let error = unreadable("data/a.csv", &io::Error::from(io::ErrorKind::PermissionDenied));
+        assert_eq!(
+            (error.code, error.message.as_str()),
+            ("unreadable", "data/a.csv: permission denied")
+        );
+        assert_eq!(
+            error.hint.as_deref(),
+            Some("let the user that runs outflow read it")
+        );
+    }
+
+    #[test]
+    fn hints_name_the_nearest_or_list_what_there_is() {
+        let columns = ["email", "id"];
+        assert_eq!(choices_hint("Emial", "columns", columns), "did you mean 'email'?");
+        assert_eq!(choices_hint("zzz", "columns", columns), "columns: email, id");
+        assert_eq!(choices_hint("zzz", "columns", []), "there are no columns");
+    }
+}

@@ -1,0 +1,281 @@
+//! Rows of SQLite: a table of a database, or any statement that only reads.
+
+use std::time::Duration;
+
+use outflow_sdk::ConnectorError;
+use outflow_sdk::source::Column;
+use rusqlite::limits::Limit;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags, Statement};
+
+use crate::cell::Cell;
+use crate::columns::Batcher;
+use crate::kind::{Declared, Kind, Observed};
+use crate::messages;
+use crate::projection::project;
+use crate::sink::{Cancel, Flow, Look, Sink, Tally};
+use crate::stamp::FileRef;
+
+/// How long a locked database is waited for.
+pub(crate) const BUSY_WAIT: Duration = Duration::from_secs(5);
+/// The longest row SQLite reads or makes, in bytes: two cells of the largest size.
+const MAX_ROW: i32 = 128 << 20;
+/// Steps of SQLite's virtual machine between two looks at whether anybody still wants the read.
+const STEPS_BETWEEN_CHECKS: i32 = 20_000;
+/// Rows between two such looks.
+const ROWS_BETWEEN_CHECKS: u64 = 4_096;
+
+/// Opens a database for reading only.
+pub(crate) fn connect(file: &FileRef) -> Result<Connection, ConnectorError> {
+    // Looking only: to open and close a database's file would drop the locks that other reads of
+    // this process hold on it.
+    file.stamp()?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let failed = |error: rusqlite::Error| messages::sqlite(&file.label, &error);
+    let connection = Connection::open_with_flags(&file.path, flags).map_err(failed)?;
+    connection.busy_timeout(BUSY_WAIT).map_err(failed)?;
+    Ok(connection)
+}
+
+/// Bounds what a statement may use: its rows' length, and its time once `cancel` is set.
+pub(crate) fn bound(connection: &mut Connection, cancel: &Cancel) -> rusqlite::Result<()> {
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_ROW)?;
+    let cancel = cancel.clone();
+    connection.progress_handler(STEPS_BETWEEN_CHECKS, Some(move || cancel.is_cancelled()))
+}
+
+/// Names of a database's tables and views.
+pub(crate) fn table_names(file: &FileRef) -> Result<Vec<String>, ConnectorError> {
+    let connection = connect(file)?;
+    let names = || -> rusqlite::Result<Vec<String>> {
+        connection
+            .prepare(
+                "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') \
+                 AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name",
+            )?
+            .query_map([], |row| row.get(0))?
+            .collect()
+    };
+    names().map_err(|error| messages::sqlite(&file.label, &error))
+}
+
+/// A name quoted for SQL.
+pub(crate) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A column of a statement's result that is wanted.
+#[derive(Clone, Debug)]
+struct Selected {
+    at: usize,
+    name: String,
+    declaration: Option<String>,
+    declared: Declared,
+}
+
+/// A statement that is known to read only, on an open connection inside a read transaction.
+pub(crate) struct Query<'a> {
+    connection: &'a Connection,
+    label: &'a str,
+    cancel: &'a Cancel,
+    sql: String,
+    selected: Vec<Selected>,
+    kinds: Vec<Kind>,
+}
+
+impl<'a> Query<'a> {
+    /// Prepares a read of `table`.
+    pub(crate) fn table(
+        connection: &'a Connection,
+        label: &'a str,
+        table: &str,
+        wanted: &[String],
+        look: Look,
+        cancel: &'a Cancel,
+    ) -> Flow<Self> {
+        let table = quoted(table);
+        let all = format!("SELECT * FROM {table}");
+        let names = {
+            let statement = prepare(connection, label, &all, cancel)?;
+            select(label, &statement, wanted)?
+        };
+        let list = names
+            .iter()
+            .map(|column| quoted(&column.name))
+            .collect::<Vec<_>>()
+            .join(", ");
+        Self::statement(
+            connection,
+            label,
+            format!("SELECT {list} FROM {table}"),
+            &[],
+            look,
+            cancel,
+        )
+    }
+
+    /// Prepares a read of `sql`'s `wanted` columns, which looks through the result once where
+    /// declared types do not settle what it holds.
+    pub(crate) fn statement(
+        connection: &'a Connection,
+        label: &'a str,
+        sql: String,
+        wanted: &[String],
+        look: Look,
+        cancel: &'a Cancel,
+    ) -> Flow<Self> {
+        let selected = {
+            let statement = prepare(connection, label, &sql, cancel)?;
+            select(label, &statement, wanted)?
+        };
+        let mut query = Self {
+            connection,
+            label,
+            cancel,
+            sql,
+            selected,
+            kinds: Vec::new(),
+        };
+        query.kinds = query.look_through(look)?;
+        Ok(query)
+    }
+
+    fn look_through(&self, look: Look) -> Flow<Vec<Kind>> {
+        let mut observed: Vec<Observed> = self
+            .selected
+            .iter()
+            .map(|column| Observed::new(column.declared))
+            .collect();
+        if !self.selected.iter().all(|column| column.declared.is_certain()) {
+            let failed = |error: rusqlite::Error| messages::sqlite_halt(self.label, &error, self.cancel);
+            let mut statement = prepare(self.connection, self.label, &self.sql, self.cancel)?;
+            let mut rows = statement.query([]).map_err(failed)?;
+            let mut count = 0;
+            while count < look.rows() {
+                let Some(row) = rows.next().map_err(failed)? else {
+                    break;
+                };
+                count += 1;
+                for (column, observed) in self.selected.iter().zip(&mut observed) {
+                    if !column.declared.is_certain() {
+                        observed.add(&self.cell(row.get_ref(column.at).map_err(failed)?, column, count)?);
+                    }
+                }
+                if count.is_multiple_of(ROWS_BETWEEN_CHECKS) {
+                    self.cancel.check()?;
+                }
+            }
+        }
+        Ok(observed.iter().map(Observed::decide).collect())
+    }
+
+    fn cell<'v>(&self, value: ValueRef<'v>, column: &Selected, row: u64) -> Result<Cell<'v>, ConnectorError> {
+        Ok(match value {
+            ValueRef::Null => Cell::Null,
+            ValueRef::Integer(value) => Cell::Integer(value),
+            ValueRef::Real(value) => Cell::Real(value),
+            ValueRef::Text(bytes) => Cell::Text(std::str::from_utf8(bytes).map_err(|_| {
+                ConnectorError::source(
+                    "sqlite_invalid_utf8",
+                    format!(
+                        "{}: column '{}' is not UTF-8 in row {row}",
+                        self.label, column.name
+                    ),
+                )
+            })?),
+            ValueRef::Blob(_) => Cell::Blob,
+        })
+    }
+
+    /// The wanted columns.
+    pub(crate) fn columns(&self) -> Vec<Column> {
+        self.selected
+            .iter()
+            .zip(&self.kinds)
+            .map(|(column, kind)| Column {
+                name: column.name.clone(),
+                type_name: column
+                    .declaration
+                    .clone()
+                    .unwrap_or_else(|| kind.arrow_type().to_string().to_lowercase()),
+                arrow_type: kind.arrow_type(),
+            })
+            .collect()
+    }
+
+    /// Pushes the rows.
+    pub(crate) fn stream(&self, sink: &mut dyn Sink) -> Flow<Tally> {
+        let failed = |error: rusqlite::Error| messages::sqlite_halt(self.label, &error, self.cancel);
+        let mut columns = self.selected.iter().zip(&self.kinds);
+        if let Some((column, _)) = columns.find(|(_, kind)| **kind == Kind::Blob) {
+            return Err(messages::unsupported_column(self.label, &column.name, "BLOBs").into());
+        }
+        let names = self.selected.iter().map(|column| column.name.as_str());
+        let mut batcher = Batcher::new(names.zip(self.kinds.iter().copied()));
+        sink.schema(batcher.schema())?;
+        let mut statement = prepare(self.connection, self.label, &self.sql, self.cancel)?;
+        let mut rows = statement.query([]).map_err(failed)?;
+        let mut tally = Tally::default();
+        while let Some(row) = rows.next().map_err(failed)? {
+            tally.rows += 1;
+            for (column, selected) in self.selected.iter().enumerate() {
+                let cell = self.cell(row.get_ref(selected.at).map_err(failed)?, selected, tally.rows)?;
+                batcher
+                    .append(column, &cell)
+                    .map_err(|_| self.unfit(&cell, selected))?;
+            }
+            if let Some(batch) = batcher.end_row()? {
+                self.cancel.check()?;
+                sink.batch(batch)?;
+            }
+        }
+        if let Some(batch) = batcher.rest()? {
+            sink.batch(batch)?;
+        }
+        Ok(tally)
+    }
+
+    /// A value unlike those seen a moment ago in the same snapshot.
+    fn unfit(&self, cell: &Cell<'_>, column: &Selected) -> ConnectorError {
+        if matches!(cell, Cell::Blob) {
+            return messages::unsupported_column(self.label, &column.name, "BLOBs");
+        }
+        ConnectorError::source(
+            "query_not_repeatable",
+            format!(
+                "{}: column '{}' gave other types when the query was run a second time",
+                self.label, column.name
+            ),
+        )
+        .with_hint("the SQL depends on chance or on the time; give the column a type with CAST(… AS …)")
+    }
+}
+
+fn prepare<'c>(connection: &'c Connection, label: &str, sql: &str, cancel: &Cancel) -> Flow<Statement<'c>> {
+    connection
+        .prepare(sql)
+        .map_err(|error| messages::sqlite_halt(label, &error, cancel))
+}
+
+fn select(
+    label: &str,
+    statement: &Statement<'_>,
+    wanted: &[String],
+) -> Result<Vec<Selected>, ConnectorError> {
+    let all: Vec<Selected> = statement
+        .columns()
+        .enumerate()
+        .map(|(at, column)| Selected {
+            at,
+            name: column.name().to_owned(),
+            declaration: column.decl_type().map(str::to_owned),
+            declared: Declared::parse(column.decl_type()),
+        })
+        .collect();
+    let names: Vec<String> = all.iter().map(|column| column.name.clone()).collect();
+    let positions = project(label, &names, wanted)?;
+    Ok(positions
+        .into_iter()
+        .filter_map(|at| all.get(at).cloned())
+        .collect())
+}

@@ -1,0 +1,83 @@
+//! `outflow.yaml` as it is written: the types that are decoded, and whose doc comments are the JSON
+//! Schema and the reference page.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+
+use super::validate::ForeignKey;
+
+/// The connections of a project, and where its state is.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProjectFile {
+    /// The folder of the state; a relative path starts at the project's folder. Keep it: it knows
+    /// what each destination has accepted.
+    #[schemars(extend("default" = DEFAULT_STATE))]
+    pub(crate) state: Option<String>,
+    /// Where models are read from, by a name of your choice.
+    #[schemars(required)]
+    pub(crate) sources: Option<SourceConnections>,
+    /// Where records are written to, by a name of your choice.
+    #[schemars(required)]
+    pub(crate) destinations: Option<DestinationConnections>,
+}
+
+/// Where the state is unless `state:` says otherwise.
+pub(crate) const DEFAULT_STATE: &str = ".outflow";
+
+/// Sources by name; each is decoded by its connector.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct SourceConnections(pub(crate) serde_json::Map<String, serde_json::Value>);
+
+/// Destinations by name; each is decoded by its connector.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct DestinationConnections(pub(crate) serde_json::Map<String, serde_json::Value>);
+
+impl JsonSchema for SourceConnections {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "SourceConnections".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "object", "additionalProperties": { "$ref": "#/$defs/source" } })
+    }
+}
+
+impl JsonSchema for DestinationConnections {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "DestinationConnections".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "object", "additionalProperties": { "$ref": "#/$defs/destination" } })
+    }
+}
+
+/// Keys that mean something to readers of the design but not to this version.
+pub(crate) fn keys_of_later_versions() -> Vec<ForeignKey> {
+    [
+        ("http", "set `--listen` on `outflow serve`; tokens come later"),
+        ("hooks", "start runs from outside with `outflow run SYNC`"),
+        ("alerts", "watch the exit code of `outflow run`"),
+        ("report_to", "read results with `outflow history --json`"),
+        ("vars", "write `${env:NAME}` where the value is used"),
+    ]
+    .into_iter()
+    .map(|(key, instead)| ForeignKey {
+        key: key.to_owned(),
+        code: "not_supported",
+        message: format!("`{key}` is not supported by this version"),
+        hint: Some(format!("remove it; {instead}")),
+    })
+    .collect()
+}

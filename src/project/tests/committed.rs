@@ -1,0 +1,194 @@
+//! What is committed or written from the types: schemas, the reference page, examples, `init`.
+
+use std::path::{Path, PathBuf};
+
+use super::{Folder, rendered};
+use crate::project::{
+    InitError, LoadOptions, Loaded, init, json_schema, load, reference, schema::schema_files,
+};
+use crate::registry::Registry;
+
+fn offline(root: &Path) -> Loaded {
+    let registry = Registry::built_in();
+    load(
+        root,
+        LoadOptions {
+            offline: true,
+            env: &|_| None,
+            registry: &registry,
+        },
+    )
+}
+
+/// Compares a committed file with what the types say now, or renews it.
+fn assert_committed(name: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings").join(name);
+    if std::env::var_os("OUTFLOW_BLESS").is_some() {
+        std::fs::write(&path, text).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == text,
+        "mappings/{name} is stale; renew it with: OUTFLOW_BLESS=1 cargo test -p outflow --lib committed"
+    );
+}
+
+#[cfg(all(feature = "lake", feature = "hubspot"))]
+#[test]
+fn schemas_and_reference_are_committed_as_the_types_say() {
+    let registry = Registry::built_in();
+    for (name, text) in schema_files(&registry) {
+        assert_committed(name, &text);
+    }
+    assert_committed("REFERENCE.md", &reference(&registry));
+}
+
+#[test]
+fn the_schema_covers_both_files_and_every_connector() {
+    let schema = json_schema(&super::double::registry());
+    let types = |kind: &str| -> Vec<String> {
+        let branches = schema.pointer(&format!("/outflow/$defs/{kind}/oneOf")).unwrap();
+        let word = |branch: &serde_json::Value| {
+            branch
+                .pointer("/properties/type/const")
+                .unwrap()
+                .as_str()
+                .unwrap()
+                .to_owned()
+        };
+        branches.as_array().unwrap().iter().map(word).collect()
+    };
+    assert_eq!(types("source"), ["files"]);
+    assert_eq!(types("destination"), ["crm", "mail"]);
+    for key in ["sync", "fields", "create_fields", "audience"] {
+        assert!(
+            schema
+                .pointer(&format!("/mapping/properties/{key}/description"))
+                .is_some(),
+            "{key}"
+        );
+    }
+    // What one destination requires must not be demanded of mappings to others.
+    let required = schema.pointer("/mapping/required").unwrap().as_array().unwrap();
+    assert!(required.contains(&"match".into()) && !required.contains(&"audience".into()));
+    // Every reference leads somewhere.
+    for file in ["outflow", "mapping"] {
+        let document = &schema[file];
+        let text = document.to_string();
+        for part in text.split("\"$ref\":\"#").skip(1) {
+            let pointer = part.split('"').next().unwrap();
+            assert!(document.pointer(pointer).is_some(), "{file}: {pointer}");
+        }
+    }
+}
+
+#[test]
+fn the_reference_names_every_key() {
+    let page = reference(&super::double::registry());
+    for key in [
+        "`state`",
+        "`oauth.client_secret`",
+        "`model.sql`",
+        "`schedule.every`",
+        "`fields.FIELD.as`",
+        "`guards.min_rows`",
+        "`audience`",
+    ] {
+        assert!(page.contains(&format!("| {key} |")), "{key}\n{page}");
+    }
+    assert!(page.contains("| `token` | *secret* |"), "{page}");
+}
+
+#[cfg(all(feature = "lake", feature = "hubspot"))]
+#[test]
+fn init_writes_a_project_that_passes_its_checks() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("new");
+    let written = init(&root, &Registry::built_in()).unwrap();
+    assert!(written.contains(&PathBuf::from("mappings/customers.yaml")));
+    assert!(written.iter().all(|path| root.join(path).is_file()));
+    let loaded = offline(&root);
+    let shown = rendered(&loaded);
+    assert!(!loaded.has_errors(), "{shown}");
+    assert!(
+        loaded.problems.iter().all(|problem| problem.code == "unset_env"),
+        "{shown}"
+    );
+    let project = loaded.project.unwrap();
+    let sync = project.sync("customers").unwrap();
+    let data = std::fs::read_to_string(root.join("data/customers.csv")).unwrap();
+    assert_eq!(data.lines().count(), 6);
+    // Every column the mapping names is in the data.
+    let header: Vec<&str> = data.lines().next().unwrap().split(',').collect();
+    for column in crate::sync::map::Mapping::columns_of(sync) {
+        assert!(header.contains(&column.as_str()), "{column}");
+    }
+    // The editor finds the schemas.
+    for (file, schema) in [
+        ("outflow.yaml", "schema/outflow.schema.json"),
+        ("mappings/customers.yaml", "schema/mapping.schema.json"),
+    ] {
+        let text = std::fs::read_to_string(root.join(file)).unwrap();
+        let named = text
+            .lines()
+            .next()
+            .unwrap()
+            .rsplit('=')
+            .next()
+            .unwrap()
+            .to_owned();
+        let target = root.join(file).parent().unwrap().join(named);
+        assert_eq!(
+            target.canonicalize().unwrap(),
+            root.join(schema).canonicalize().unwrap()
+        );
+    }
+}
+
+#[test]
+fn init_overwrites_nothing() {
+    let folder = Folder::new(&[("outflow.yaml", "mine"), (".gitignore", "mine")]);
+    let registry = super::double::registry();
+    let error = init(folder.path(), &registry).unwrap_err();
+    assert_eq!(error, InitError::Exists(vec!["outflow.yaml".into()]));
+    assert_eq!(
+        error.to_string(),
+        "outflow.yaml is already there; nothing was written"
+    );
+    assert!(!folder.path().join("data").exists());
+    std::fs::remove_file(folder.path().join("outflow.yaml")).unwrap();
+    let written = init(folder.path(), &registry).unwrap();
+    assert!(!written.contains(&PathBuf::from(".gitignore")));
+    assert_eq!(
+        std::fs::read_to_string(folder.path().join(".gitignore")).unwrap(),
+        "mine"
+    );
+    assert!(matches!(init(folder.path(), &registry), Err(InitError::Exists(paths)) if paths.len() == 5));
+}
+
+#[test]
+fn init_says_what_it_cannot_write() {
+    let folder = Folder::new(&[("mappings", "a file where a folder should be")]);
+    let error = init(folder.path(), &super::double::registry()).unwrap_err();
+    assert!(
+        matches!(&error, InitError::Write { path, .. } if path == Path::new("mappings/customers.yaml")),
+        "{error}"
+    );
+}
+
+#[cfg(all(feature = "lake", feature = "hubspot"))]
+#[test]
+fn the_hubspot_example_loads() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings/example-hubspot.yaml");
+    let project = "sources: { warehouse: { type: lake, path: . } }\ndestinations: { crm: { type: hubspot, token: \"${env:X}\" } }\n";
+    let folder = Folder::new(&[("outflow.yaml", project)]);
+    folder.write("mappings/example.yaml", &std::fs::read(example).unwrap());
+    let loaded = offline(folder.path());
+    let shown = rendered(&loaded);
+    assert!(!loaded.has_errors(), "{shown}");
+    assert_eq!(loaded.problems.len(), 1, "{shown}");
+    let project = loaded.project.unwrap();
+    let sync = project.sync("customers_to_hubspot").unwrap();
+    assert_eq!(sync.options, serde_json::json!({ "create_fields": true }));
+    assert_eq!(sync.fields.len(), 10);
+}

@@ -1,0 +1,393 @@
+//! Classify: the rows set aside against the state, one key at a time, in key order.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use outflow_sdk::destination::{Mode, Removed};
+use outflow_sdk::print::{KeyHash, Print, Printer};
+use outflow_sdk::value::Value;
+
+use super::diff::{Change, acknowledged, diff_row};
+use super::error::RunError;
+use super::map::{Record, value_prints};
+use super::plan::{Immediate, Plan, Planned, PlannedRow};
+use super::scan::{SAMPLES, Scan};
+use super::spill::Sequence;
+use crate::project::SyncSpec;
+use crate::state::{Filter, Lookup, Reject, RejectClass, RunId, Store, StoredRow, SyncState, Tally};
+
+/// What the classification of one sync stands on.
+pub struct Context<'a> {
+    /// The sync.
+    pub sync: &'a SyncSpec,
+    /// The store.
+    pub store: &'a Store,
+    /// The sync in the store.
+    pub state: &'a SyncState,
+    /// Number of the layout of the mapped fields.
+    pub layout: u32,
+    /// Hash of mapping and destination fields, which rejects sleep by; none = wake all.
+    pub schema_print: Option<u64>,
+    /// The run.
+    pub run: RunId,
+    /// Now, milliseconds since 1970.
+    pub now_ms: i64,
+    /// Folder of temporary files.
+    pub folder: &'a Path,
+}
+
+/// Turns a complete scan into a plan.
+///
+/// # Errors
+/// When the state or a temporary file cannot be read or written.
+pub fn classify(context: &Context<'_>, scan: Scan, filter: &mut Filter) -> Result<Plan, RunError> {
+    let fields: Vec<String> = context
+        .sync
+        .fields
+        .iter()
+        .map(|field| field.field.clone())
+        .collect();
+    let known = filter.len();
+    let mut classifier = Classifier {
+        printer: context.store.printer(),
+        lookup: if known > 0 {
+            Some(context.store.lookup(context.state.id)?)
+        } else {
+            None
+        },
+        layouts: context.store.layouts()?,
+        has_rejects: context.store.reject_count(context.state.id)? > 0,
+        visited: HashSet::new(),
+        plan: Plan {
+            rows: Sequence::new(context.folder),
+            immediate: Sequence::new(context.folder),
+            closed: Vec::new(),
+            tally: Tally {
+                read: scan.read,
+                unchanged: scan.unchanged,
+                invalid_key: scan.null_keys,
+                ..Tally::default()
+            },
+            create: 0,
+            update: 0,
+            remove: 0,
+            known,
+            duplicate_keys: Vec::new(),
+            null_key_rows: scan.null_key_rows,
+        },
+        context,
+        filter,
+        fields,
+    };
+    let mut group: Vec<Record> = Vec::new();
+    for record in scan.candidates.sorted::<Record>()? {
+        let record = record?;
+        if group.first().is_some_and(|first| first.key != record.key) {
+            classifier.group(&mut group)?;
+        }
+        group.push(record);
+    }
+    classifier.group(&mut group)?;
+    if context.sync.mode == Mode::Mirror {
+        classifier.removals()?;
+    }
+    classifier.close_rejects()?;
+    Ok(classifier.plan)
+}
+
+struct Classifier<'a> {
+    context: &'a Context<'a>,
+    filter: &'a mut Filter,
+    printer: Printer,
+    fields: Vec<String>,
+    lookup: Option<Lookup>,
+    layouts: HashMap<u32, Arc<[String]>>,
+    has_rejects: bool,
+    visited: HashSet<KeyHash>,
+    plan: Plan,
+}
+
+impl Classifier<'_> {
+    /// All rows of one key that were set aside.
+    fn group(&mut self, group: &mut Vec<Record>) -> Result<(), RunError> {
+        let Some(record) = group.pop() else { return Ok(()) };
+        let rows = group.len() as u64 + 1;
+        let stored = match &mut self.lookup {
+            Some(lookup) => lookup.get(record.key)?,
+            None => None,
+        };
+        let seen_before = stored.as_ref().is_some_and(|stored| self.filter.mark(stored));
+        if rows > 1 || seen_before {
+            // Nobody can say which of the rows is meant, so none is sent; the record stays as it is.
+            self.plan.tally.invalid_key += rows + u64::from(seen_before);
+            self.plan.tally.unchanged -= u64::from(seen_before);
+            if self.plan.duplicate_keys.len() < SAMPLES {
+                self.plan.duplicate_keys.push(record.key_text);
+            }
+            group.clear();
+            return Ok(());
+        }
+        self.row(record, stored)
+    }
+
+    fn row(&mut self, record: Record, stored: Option<StoredRow>) -> Result<(), RunError> {
+        let prints = value_prints(self.printer, &record.values);
+        let change = diff_row(
+            &self.fields,
+            &prints,
+            stored.as_ref(),
+            &self.layouts,
+            self.context.sync.mode,
+        );
+        let reject = self.open_reject(record.key)?;
+        if let Some(fault) = &record.fault {
+            let field = self.fields.get(usize::from(fault.field)).cloned();
+            self.plan.tally.rejected += 1;
+            if reject
+                .as_ref()
+                .is_some_and(|reject| reject.print == record.print && reject.code == fault.code)
+            {
+                return Ok(());
+            }
+            let reject = self.reject(&record, reject, &fault.code, field, &fault.message);
+            self.plan.immediate.push(&Immediate::Fault(reject))?;
+            return Ok(());
+        }
+        let known = stored.is_some();
+        let before = stored.as_ref().map_or(0, |stored| stored.print);
+        let pending = match change {
+            Change::Unchanged => {
+                self.plan.tally.unchanged += 1;
+                let Some(stored) = stored else { return Ok(()) };
+                let mut prints = prints;
+                self.keep_acknowledged(&mut prints, &stored);
+                let row = StoredRow {
+                    print: record.print,
+                    layout: self.context.layout,
+                    prints,
+                    ..stored
+                };
+                if self.context.sync.mode != Mode::Create {
+                    self.plan
+                        .immediate
+                        .push(&Immediate::Touch { row, before, known })?;
+                }
+                return Ok(());
+            }
+            Change::Added(fields) | Change::Changed(fields) => fields,
+        };
+        if self.context.state.adopt {
+            return self.adopt(record, prints, stored);
+        }
+        if let Some(reject) = &reject
+            && self.sleeps(reject, record.print)
+        {
+            match reject.class {
+                RejectClass::Suppressed => self.plan.tally.suppressed += 1,
+                _ => self.plan.tally.rejected += 1,
+            }
+            return Ok(());
+        }
+        let planned = if known { Planned::Update } else { Planned::Create };
+        if known {
+            self.plan.update += 1
+        } else {
+            self.plan.create += 1
+        }
+        let acknowledged = match &stored {
+            Some(stored) => acknowledged(&self.fields, stored, &self.layouts),
+            None => Vec::new(),
+        };
+        self.plan.rows.push(&PlannedRow {
+            key: record.key,
+            key_text: record.key_text,
+            print: record.print,
+            planned,
+            remote: stored.and_then(|stored| stored.remote),
+            values: record.values,
+            pending,
+            acknowledged,
+            stored_print: before,
+            tried: reject.map(|reject| (reject.attempts, reject.first_seen_ms)),
+        })?;
+        Ok(())
+    }
+
+    /// Fields that are left as they are keep the print that was acknowledged.
+    fn keep_acknowledged(&self, prints: &mut [Print], stored: &StoredRow) {
+        for (print, before) in prints
+            .iter_mut()
+            .zip(acknowledged(&self.fields, stored, &self.layouts))
+        {
+            if *print == 0 {
+                *print = before;
+            }
+        }
+    }
+
+    fn adopt(
+        &mut self,
+        record: Record,
+        prints: Vec<Print>,
+        stored: Option<StoredRow>,
+    ) -> Result<(), RunError> {
+        self.plan.tally.unchanged += 1;
+        let known = stored.is_some();
+        let before = stored.as_ref().map_or(0, |stored| stored.print);
+        let (remote, applied_ms) = stored.map_or((None, 0), |stored| (stored.remote, stored.applied_ms));
+        let row = StoredRow {
+            key: record.key,
+            print: record.print,
+            layout: self.context.layout,
+            prints,
+            remote,
+            key_text: keeps_key_text(self.context.sync).then_some(record.key_text),
+            match_text: None,
+            applied_ms,
+            run: self.context.run,
+        };
+        self.plan
+            .immediate
+            .push(&Immediate::Touch { row, before, known })?;
+        Ok(())
+    }
+
+    fn open_reject(&mut self, key: KeyHash) -> Result<Option<Reject>, RunError> {
+        if !self.has_rejects {
+            return Ok(None);
+        }
+        let reject = self.context.store.reject(self.context.state.id, key)?;
+        if reject.is_some() {
+            self.visited.insert(key);
+        }
+        Ok(reject)
+    }
+
+    /// Whether a refused row would be refused again: nothing changed and nobody asked.
+    fn sleeps(&self, reject: &Reject, print: Print) -> bool {
+        matches!(reject.class, RejectClass::Permanent | RejectClass::Suppressed)
+            && reject.print == print
+            && self
+                .context
+                .schema_print
+                .is_some_and(|now| now == reject.schema_print)
+            && reject.next_retry_ms.is_none_or(|at| at > self.context.now_ms)
+    }
+
+    fn reject(
+        &self,
+        record: &Record,
+        before: Option<Reject>,
+        code: &str,
+        field: Option<String>,
+        message: &str,
+    ) -> Reject {
+        Reject {
+            key: record.key,
+            print: record.print,
+            schema_print: 0,
+            class: RejectClass::Permanent,
+            code: code.to_owned(),
+            field,
+            message: message.to_owned(),
+            key_text: record.key_text.clone(),
+            match_text: match_text(self.context.sync, &record.values),
+            attempts: before.as_ref().map_or(0, |before| before.attempts),
+            first_seen_ms: before.map_or(self.context.now_ms, |before| before.first_seen_ms),
+            last_seen_ms: self.context.now_ms,
+            next_retry_ms: None,
+        }
+    }
+
+    /// Known rows that the complete read did not show.
+    fn removals(&mut self) -> Result<(), RunError> {
+        let rule = self.context.sync.removed.unwrap_or(Removed::Keep);
+        for stored in self.context.store.unseen(self.context.state.id, self.filter)? {
+            let stored = stored?;
+            let before = stored.print;
+            // An adopted record was not written by this sync, so it is not this sync's to remove.
+            let ours = stored.applied_ms > 0;
+            if rule == Removed::Keep || !ours {
+                self.plan.immediate.push(&Immediate::Forget {
+                    key: stored.key,
+                    before,
+                })?;
+                continue;
+            }
+            let reject = self.open_reject(stored.key)?;
+            if let Some(reject) = &reject
+                && self.sleeps(reject, 0)
+            {
+                self.plan.tally.rejected += 1;
+                continue;
+            }
+            self.plan.remove += 1;
+            let (values, pending) = self.clearing(rule, &stored);
+            let acknowledged = acknowledged(&self.fields, &stored, &self.layouts);
+            self.plan.rows.push(&PlannedRow {
+                key: stored.key,
+                key_text: stored.key_text.unwrap_or_default(),
+                print: 0,
+                planned: Planned::Remove(rule),
+                remote: stored.remote,
+                values,
+                pending,
+                acknowledged,
+                stored_print: before,
+                tried: reject.map(|reject| (reject.attempts, reject.first_seen_ms)),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// `removed: clear` empties what this sync has written, but for the match: it is the record's name.
+    fn clearing(&self, rule: Removed, stored: &StoredRow) -> (Vec<Option<Value>>, Vec<u16>) {
+        if rule != Removed::Clear {
+            return (vec![None; self.fields.len()], Vec::new());
+        }
+        let written = acknowledged(&self.fields, stored, &self.layouts);
+        let mut pending = Vec::new();
+        let values = (0u16..)
+            .zip(self.fields.iter().zip(written))
+            .map(|(number, (field, written))| {
+                let clear = written != 0 && !self.context.sync.match_fields.contains(field);
+                clear.then(|| {
+                    pending.push(number);
+                    Value::Null
+                })
+            })
+            .collect();
+        (values, pending)
+    }
+
+    /// Rejects whose rows are as acknowledged again, or gone.
+    fn close_rejects(&mut self) -> Result<(), RunError> {
+        if !self.has_rejects {
+            return Ok(());
+        }
+        for key in self.context.store.reject_keys(self.context.state.id)? {
+            if !self.visited.contains(&key) {
+                self.plan.closed.push(key);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The match value as a person would search for it.
+pub(crate) fn match_text(sync: &SyncSpec, values: &[Option<Value>]) -> Option<String> {
+    let parts: Vec<String> = sync
+        .fields
+        .iter()
+        .zip(values)
+        .filter(|(field, _)| sync.match_fields.contains(&field.field))
+        .filter_map(|(_, value)| value.as_ref().map(ToString::to_string))
+        .collect();
+    (!parts.is_empty()).then(|| parts.join("/"))
+}
+
+/// Whether rows keep their key in clear: only a removal must be able to name it.
+pub(crate) fn keeps_key_text(sync: &SyncSpec) -> bool {
+    sync.mode == Mode::Mirror && sync.removed.is_some_and(|rule| rule != Removed::Keep)
+}

@@ -1,0 +1,434 @@
+//! Ledger: settled operations become state, one transaction per batch, before their place in flight
+//! is given away.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+
+use async_trait::async_trait;
+use outflow_sdk::destination::{Effect, Operation, Rejection};
+use outflow_sdk::print::{KeyHash, Print, Printer};
+use outflow_sdk::value::Value;
+use tokio::sync::oneshot;
+
+use super::classify::match_text;
+use super::plan::{Planned, PlannedRow};
+use crate::deliver::{Clock, Fate, Feed, FeedError, Ledger, LedgerError, Settled};
+use crate::project::SyncSpec;
+use crate::state::{
+    Attempt, Changes, FilterChange, Reject, RejectClass, RunId, Store, StoredRow, SyncId, Tally,
+};
+
+/// Most batches written in one transaction.
+const GROUP: usize = 32;
+
+/// Most filter changes remembered; beyond, the filter is rebuilt from the store.
+const FILTER_CHANGES: usize = 250_000;
+
+/// What the ledger must know of a row while it is under way.
+struct UnderWay {
+    key: KeyHash,
+    print: Print,
+    planned: Planned,
+    prints: Vec<Print>,
+    stored_print: Print,
+    known: bool,
+    remote: Option<String>,
+    created: bool,
+    tried: Option<(u32, i64)>,
+}
+
+/// What settled batches added up to.
+#[derive(Default)]
+pub struct Settlement {
+    /// Rows by bucket.
+    pub tally: Tally,
+    /// Changes to the filter; none when there were too many to remember.
+    pub filter: Option<Vec<FilterChange>>,
+    /// The store's generation after the last batch.
+    pub generation: Option<u64>,
+}
+
+/// Writes what became of each row.
+pub struct RunLedger {
+    sync: Arc<SyncSpec>,
+    id: SyncId,
+    run: RunId,
+    layout: u32,
+    schema_print: u64,
+    printer: Printer,
+    keep_key_text: bool,
+    clock: Arc<dyn Clock>,
+    under_way: Mutex<HashMap<u64, UnderWay>>,
+    settlement: Mutex<Settlement>,
+    committer: Mutex<Option<mpsc::SyncSender<Job>>>,
+}
+
+/// The facts of a run that the ledger writes with every row.
+pub struct RunFacts {
+    /// The sync.
+    pub sync: Arc<SyncSpec>,
+    /// The sync in the store.
+    pub id: SyncId,
+    /// The run.
+    pub run: RunId,
+    /// Number of the layout of the mapped fields.
+    pub layout: u32,
+    /// Hash of mapping and destination fields.
+    pub schema_print: u64,
+    /// Whether rows keep their key in clear.
+    pub keep_key_text: bool,
+}
+
+struct Job {
+    changes: Changes,
+    done: oneshot::Sender<Result<u64, LedgerError>>,
+}
+
+impl RunLedger {
+    /// A ledger that writes to `store` from a thread of its own.
+    pub fn new(facts: RunFacts, store: Arc<Store>, clock: Arc<dyn Clock>) -> Self {
+        let (sender, jobs) = mpsc::sync_channel::<Job>(256);
+        let id = facts.id;
+        let printer = store.printer();
+        tokio::task::spawn_blocking(move || commit_jobs(&store, id, &jobs));
+        Self {
+            sync: facts.sync,
+            id,
+            run: facts.run,
+            layout: facts.layout,
+            schema_print: facts.schema_print,
+            printer,
+            keep_key_text: facts.keep_key_text,
+            clock,
+            under_way: Mutex::default(),
+            settlement: Mutex::new(Settlement {
+                filter: Some(Vec::new()),
+                ..Settlement::default()
+            }),
+            committer: Mutex::new(Some(sender)),
+        }
+    }
+
+    /// Number of the sync in the store.
+    pub fn sync_id(&self) -> SyncId {
+        self.id
+    }
+
+    /// What has settled; the ledger takes nothing more after this.
+    pub fn finish(&self) -> Settlement {
+        locked(&self.committer).take();
+        std::mem::take(&mut *locked(&self.settlement))
+    }
+
+    /// Takes note of a row that is given to delivery.
+    fn announce(&self, number: u64, row: &PlannedRow) {
+        let fields = self.sync.fields.len();
+        let mut prints = row.acknowledged.clone();
+        prints.resize(fields, 0);
+        let under_way = UnderWay {
+            key: row.key,
+            print: row.print,
+            planned: row.planned,
+            prints,
+            stored_print: row.stored_print,
+            known: row.planned != Planned::Create,
+            remote: row.remote.clone(),
+            created: false,
+            tried: row.tried,
+        };
+        locked(&self.under_way).insert(number, under_way);
+    }
+
+    fn commit(&self, changes: Changes) -> Result<oneshot::Receiver<Result<u64, LedgerError>>, LedgerError> {
+        let (done, wait) = oneshot::channel();
+        let sender = locked(&self.committer)
+            .clone()
+            .ok_or_else(|| LedgerError("the run is over".into()))?;
+        // The channel is bounded by the requests in flight, so this does not block for long.
+        sender
+            .send(Job { changes, done })
+            .map_err(|_| LedgerError("the state's writer has stopped".into()))?;
+        Ok(wait)
+    }
+
+    /// What the settled operations change, and what they add to the tally and the filter.
+    fn digest(&self, settled: Vec<Settled>) -> (Changes, Tally, Vec<FilterChange>) {
+        let mut digest = Digest {
+            ledger: self,
+            now_ms: self.clock.now_ms(),
+            changes: Changes::default(),
+            tally: Tally::default(),
+            filter: Vec::new(),
+        };
+        let mut under_way = locked(&self.under_way);
+        for one in settled {
+            let final_fate = one.fate.is_final();
+            let Some(mut row) = under_way.remove(&one.operation.row) else {
+                continue;
+            };
+            digest.one(&mut row, &one);
+            if !final_fate {
+                under_way.insert(one.operation.row, row);
+            }
+        }
+        (digest.changes, digest.tally, digest.filter)
+    }
+}
+
+#[async_trait]
+impl Ledger for RunLedger {
+    async fn settle(&self, settled: Vec<Settled>) -> Result<(), LedgerError> {
+        let (changes, tally, filter) = self.digest(settled);
+        let mut generation = None;
+        if !changes.is_empty() {
+            let wait = self.commit(changes)?;
+            let written = wait
+                .await
+                .map_err(|_| LedgerError("the state's writer has stopped".into()))?;
+            generation = Some(written?);
+        }
+        {
+            let mut settlement = locked(&self.settlement);
+            settlement.tally.add(&tally);
+            settlement.generation = settlement.generation.max(generation);
+            let known = settlement.filter.as_ref().map_or(0, Vec::len);
+            if known + filter.len() > FILTER_CHANGES {
+                settlement.filter = None;
+            } else if let Some(changes) = &mut settlement.filter {
+                changes.extend(filter);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes waiting batches together until the ledger is dropped.
+fn commit_jobs(store: &Store, id: SyncId, jobs: &mpsc::Receiver<Job>) {
+    while let Ok(first) = jobs.recv() {
+        let mut group = vec![first];
+        while group.len() < GROUP {
+            match jobs.try_recv() {
+                Ok(job) => group.push(job),
+                Err(_) => break,
+            }
+        }
+        let changes: Vec<&Changes> = group.iter().map(|job| &job.changes).collect();
+        let result = store.commit(id, &changes);
+        for job in group {
+            let answer = match &result {
+                Ok(generation) => Ok(*generation),
+                Err(error) => Err(LedgerError(error.to_string().into())),
+            };
+            // Nobody waits any more when the run was dropped.
+            let _ = job.done.send(answer);
+        }
+    }
+}
+
+struct Digest<'a> {
+    ledger: &'a RunLedger,
+    now_ms: i64,
+    changes: Changes,
+    tally: Tally,
+    filter: Vec<FilterChange>,
+}
+
+impl Digest<'_> {
+    fn one(&mut self, row: &mut UnderWay, settled: &Settled) {
+        match &settled.fate {
+            Fate::Applied {
+                effect,
+                remote,
+                fields,
+                last,
+            } => {
+                if let Some(remote) = remote {
+                    row.remote = Some(remote.to_string());
+                }
+                self.applied(row, &settled.operation, *effect, fields, *last);
+            }
+            Fate::Rejected(rejection) => {
+                self.tally.rejected += 1;
+                self.set_aside(row, settled, RejectClass::Permanent, "rejected", rejection);
+            }
+            Fate::Suppressed(rejection) => {
+                self.tally.suppressed += 1;
+                self.set_aside(row, settled, RejectClass::Suppressed, "suppressed", rejection);
+            }
+            Fate::Exhausted { code } => {
+                self.tally.rejected += 1;
+                let words = "could not be delivered in this run; the next run tries again";
+                self.set_aside(
+                    row,
+                    settled,
+                    RejectClass::Transient,
+                    "exhausted",
+                    &unfielded(code, words),
+                );
+            }
+            Fate::Held { code } => {
+                self.tally.held += 1;
+                let words = "was sent and no answer says whether it was applied; the next run settles it";
+                self.set_aside(
+                    row,
+                    settled,
+                    RejectClass::InDoubt,
+                    "in_doubt",
+                    &unfielded(code, words),
+                );
+            }
+            Fate::Deferred { .. } => self.tally.deferred += 1,
+        }
+    }
+
+    fn applied(
+        &mut self,
+        row: &mut UnderWay,
+        operation: &Operation,
+        effect: Effect,
+        fields: &[u16],
+        last: bool,
+    ) {
+        if let Planned::Remove(_) = row.planned {
+            if last {
+                self.tally.removed += 1;
+                self.changes.removed.push(row.key);
+                self.filter.push(FilterChange {
+                    key: row.key,
+                    before: Some(row.stored_print),
+                    after: None,
+                });
+            }
+            return;
+        }
+        row.created |= effect == Effect::Created;
+        if effect != Effect::Untouched {
+            let mut scratch = Vec::new();
+            for &field in fields {
+                let value = operation.record.get(usize::from(field)).and_then(Option::as_ref);
+                if let (Some(value), Some(print)) = (value, row.prints.get_mut(usize::from(field))) {
+                    *print = self.ledger.printer.value(value, &mut scratch).max(1);
+                }
+            }
+        }
+        if effect == Effect::Untouched && row.remote.is_none() {
+            // Mode update, and no such record: it may come to be, so nothing is remembered.
+            self.tally.unchanged += u64::from(last);
+            return;
+        }
+        let print = if last && self.is_complete(row, operation) {
+            row.print
+        } else {
+            0
+        };
+        self.changes.rows.push(StoredRow {
+            key: row.key,
+            print,
+            layout: self.ledger.layout,
+            prints: row.prints.clone(),
+            remote: row.remote.clone(),
+            key_text: self.ledger.keep_key_text.then(|| operation.key.to_string()),
+            match_text: None,
+            applied_ms: self.now_ms,
+            run: self.ledger.run,
+        });
+        let before = row.known.then_some(row.stored_print);
+        self.filter.push(FilterChange {
+            key: row.key,
+            before,
+            after: Some(print),
+        });
+        row.known = true;
+        row.stored_print = print;
+        if last {
+            match (effect, row.created) {
+                (_, true) => self.tally.created += 1,
+                (Effect::Untouched, _) => self.tally.unchanged += 1,
+                _ => self.tally.updated += 1,
+            }
+        }
+    }
+
+    /// Whether every field the model has a value for is acknowledged with that value.
+    fn is_complete(&self, row: &UnderWay, operation: &Operation) -> bool {
+        let mut scratch = Vec::new();
+        operation.record.iter().zip(&row.prints).all(|(value, print)| {
+            value
+                .as_ref()
+                .is_none_or(|value: &Value| self.ledger.printer.value(value, &mut scratch).max(1) == *print)
+        })
+    }
+
+    fn set_aside(
+        &mut self,
+        row: &UnderWay,
+        settled: &Settled,
+        class: RejectClass,
+        outcome: &str,
+        rejection: &Rejection,
+    ) {
+        let (attempts, first_seen_ms) = row.tried.unwrap_or((0, self.now_ms));
+        self.changes.rejects.push(Reject {
+            key: row.key,
+            print: row.print,
+            schema_print: self.ledger.schema_print,
+            class,
+            code: rejection.code.clone(),
+            field: rejection.field.clone(),
+            message: rejection.message.clone(),
+            key_text: settled.operation.key.to_string(),
+            match_text: match_text(&self.ledger.sync, &settled.operation.record),
+            attempts: attempts + 1,
+            first_seen_ms,
+            last_seen_ms: self.now_ms,
+            next_retry_ms: None,
+        });
+        self.changes.attempts.push(Attempt {
+            key: row.key,
+            at_ms: self.now_ms,
+            run: self.ledger.run,
+            outcome: outcome.to_owned(),
+            code: rejection.code.clone(),
+            correlation: settled.correlation.clone(),
+        });
+    }
+}
+
+fn unfielded(code: &str, message: &str) -> Rejection {
+    Rejection {
+        code: code.to_owned(),
+        field: None,
+        message: message.to_owned(),
+    }
+}
+
+/// Planned rows as delivery pulls them; the ledger learns of each as it goes out.
+pub struct PlanFeed<I> {
+    /// The rows.
+    pub rows: I,
+    /// Where they settle.
+    pub ledger: Arc<RunLedger>,
+    /// Number of the next row.
+    pub next: u64,
+}
+
+impl<I> Feed for PlanFeed<I>
+where
+    I: Iterator<Item = Result<PlannedRow, super::spill::SpillError>> + Send,
+{
+    fn next(&mut self) -> Option<Result<Operation, FeedError>> {
+        Some(match self.rows.next()? {
+            Ok(row) => {
+                let number = self.next;
+                self.next += 1;
+                self.ledger.announce(number, &row);
+                Ok(row.operation(number))
+            }
+            Err(error) => Err(FeedError(error.into())),
+        })
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,130 @@
+//! Plan: what a run is about to do, row by row, before anything is written.
+
+use std::sync::Arc;
+
+use outflow_sdk::destination::{Action, Operation, Removed};
+use outflow_sdk::print::{KeyHash, Print};
+use outflow_sdk::value::Value;
+use serde::{Deserialize, Serialize};
+
+use super::spill::Sequence;
+use crate::state::{Reject, StoredRow, Tally};
+
+/// What is planned for a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Planned {
+    /// The destination was never told of it.
+    Create,
+    /// Some of its fields differ.
+    Update,
+    /// It left the model.
+    Remove(Removed),
+}
+
+impl Planned {
+    /// The word in `plan --json`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Planned::Create => "create",
+            Planned::Update => "update",
+            Planned::Remove(_) => "remove",
+        }
+    }
+}
+
+/// One row of a plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlannedRow {
+    /// Hash of the key.
+    pub key: KeyHash,
+    /// The key as people write it.
+    pub key_text: String,
+    /// The row's print as the model has it now; `0` for removals.
+    pub print: Print,
+    /// What is to be done.
+    pub planned: Planned,
+    /// The record's address, if known.
+    pub remote: Option<String>,
+    /// Values by field; `None` = leave as it is.
+    pub values: Vec<Option<Value>>,
+    /// Numbers of the fields to be sent.
+    pub pending: Vec<u16>,
+    /// What is acknowledged of each field so far; `0` = nothing.
+    pub acknowledged: Vec<Print>,
+    /// The print the state has of the row; `0` when it has none or not of the whole row.
+    pub stored_print: Print,
+    /// Runs that tried it before, and since when, if it is an open reject.
+    pub tried: Option<(u32, i64)>,
+}
+
+impl PlannedRow {
+    /// The operation the destination is asked to do.
+    pub fn operation(&self, number: u64) -> Operation {
+        Operation {
+            row: number,
+            key: Arc::from(self.key_text.as_str()),
+            action: match self.planned {
+                Planned::Create | Planned::Update => Action::Write,
+                Planned::Remove(rule) => Action::Remove(rule),
+            },
+            remote: self.remote.as_deref().map(Arc::from),
+            record: Arc::from(self.values.as_slice()),
+            pending: self.pending.clone(),
+        }
+    }
+}
+
+/// What the state learns before anything is sent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Immediate {
+    /// The row is as acknowledged but its print is not: the mapping changed its shape, or the state
+    /// adopts what is at the destination.
+    Touch {
+        /// The row as it will be stored.
+        row: StoredRow,
+        /// The print it had in the filter; `0` = none of the whole row.
+        before: Print,
+        /// Whether the state knew the row.
+        known: bool,
+    },
+    /// The row cannot be sent.
+    Fault(Reject),
+    /// The row left the model and `removed: keep` forgets it.
+    Forget {
+        /// Hash of the key.
+        key: KeyHash,
+        /// The print it had in the filter.
+        before: Print,
+    },
+}
+
+/// A whole plan. Rows are in the order of their key hashes, which is the same every time.
+pub struct Plan {
+    /// The rows to send.
+    pub rows: Sequence,
+    /// What the state learns first.
+    pub immediate: Sequence,
+    /// Open rejects that are settled: their rows are unchanged again or gone.
+    pub closed: Vec<KeyHash>,
+    /// Rows that need no request: read, unchanged, rejected and suppressed before, invalid keys.
+    pub tally: Tally,
+    /// Records to create.
+    pub create: u64,
+    /// Records to update.
+    pub update: u64,
+    /// Records to remove.
+    pub remove: u64,
+    /// Records known before.
+    pub known: u64,
+    /// A few keys that more than one row has, for the person who must look.
+    pub duplicate_keys: Vec<String>,
+    /// Where the first rows without a key stand in the model.
+    pub null_key_rows: Vec<u64>,
+}
+
+impl Plan {
+    /// Operations to send.
+    pub fn operations(&self) -> u64 {
+        self.rows.len()
+    }
+}

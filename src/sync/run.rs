@@ -1,0 +1,392 @@
+//! Run: one sync from its model to the state, as a state machine whose every stop is accounted for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use outflow_sdk::destination::{Binding, FieldProblem};
+use tokio::sync::watch;
+use tracing::Instrument;
+
+use super::classify::keeps_key_text;
+use super::error::RunError;
+use super::ledger::{PlanFeed, RunFacts, RunLedger};
+use super::plan::{Immediate, Plan, PlannedRow};
+use super::prepare::{Prepared, Stage, mapping_print};
+use super::progress::DeliveryProgress;
+use super::quota::Quotas;
+use super::report::RunReport;
+use super::spill::Sequence;
+use crate::deliver::{self, DeliveryReport, End, Policy};
+use crate::project::SyncSpec;
+use crate::state::{Changes, Filter, FilterChange, RunId, RunRecord, RunStatus, SyncState, Tally};
+
+/// Rows in one transaction of what is settled without a request.
+const CHUNK: usize = 2_000;
+
+/// Runs syncs, one at a time or several together.
+#[derive(Clone)]
+pub struct Runner {
+    /// What the runs stand on.
+    pub stage: Stage,
+    /// The accounts' limiters, shared by all syncs.
+    pub quotas: Arc<Quotas>,
+    /// Retry policy.
+    pub policy: Policy,
+    /// Turns true when the process is asked to stop.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// How far a run got.
+#[derive(Default)]
+struct Course {
+    tally: Tally,
+    removals: u64,
+    limiter_wait: Duration,
+    retries: u64,
+    deferred: bool,
+    resumes_in: Option<Duration>,
+    duplicate_keys: Vec<String>,
+    null_key_rows: Vec<u64>,
+}
+
+impl Runner {
+    /// Runs one sync. Everything that can happen is in the report.
+    pub async fn run(&self, sync: &Arc<SyncSpec>) -> RunReport {
+        let clock = &self.stage.clock;
+        let started_ms = clock.now_ms();
+        let started = tokio::time::Instant::now();
+        let mut course = Course::default();
+        let (run_id, error) = match self.stage.store.begin_run(&sync.name, started_ms) {
+            Ok(run_id) => {
+                let span = tracing::info_span!("run", sync = %sync.name, run = run_id);
+                (
+                    run_id,
+                    self.attempt(sync, run_id, &mut course)
+                        .instrument(span)
+                        .await
+                        .err(),
+                )
+            }
+            Err(error) => (0, Some(error.into())),
+        };
+        let mut report = self.report(sync, run_id, course, error, started.elapsed());
+        let record = RunRecord {
+            id: run_id,
+            sync: sync.name.clone(),
+            started_ms,
+            finished_ms: Some(clock.now_ms()),
+            status: report.status,
+            tally: report.tally,
+            error: report
+                .error
+                .as_ref()
+                .map(|error| (error.code().to_owned(), error.to_string())),
+        };
+        if run_id != 0
+            && let Err(error) = self.stage.store.finish_run(&record)
+            && report.error.is_none()
+        {
+            report.status = RunStatus::Failed;
+            report.error = Some(error.into());
+        }
+        self.stage.progress.done(&sync.name);
+        report
+    }
+
+    fn report(
+        &self,
+        sync: &SyncSpec,
+        run_id: RunId,
+        course: Course,
+        mut error: Option<RunError>,
+        duration: Duration,
+    ) -> RunReport {
+        let tally = course.tally;
+        if error.is_none() && tally.accounted() != tally.read + course.removals {
+            let message = format!(
+                "{} rows read and {} removals, but {} accounted for in sync {}",
+                tally.read,
+                course.removals,
+                tally.accounted(),
+                sync.name
+            );
+            error = Some(RunError::Internal(message));
+        }
+        let status = match &error {
+            Some(RunError::Guard(_)) => RunStatus::Guarded,
+            Some(RunError::Cancelled) => RunStatus::Deferred,
+            Some(_) => RunStatus::Failed,
+            None if course.deferred => RunStatus::Deferred,
+            None if tally.rejected + tally.invalid_key + tally.held > 0 => RunStatus::Rejects,
+            None => RunStatus::Ok,
+        };
+        RunReport {
+            sync: sync.name.clone(),
+            run_id,
+            status,
+            tally,
+            removals: course.removals,
+            duration,
+            limiter_wait: course.limiter_wait,
+            retries: course.retries,
+            resumes_in: course.resumes_in,
+            error,
+            duplicate_keys: course.duplicate_keys,
+            null_key_rows: course.null_key_rows,
+        }
+    }
+
+    async fn attempt(&self, sync: &Arc<SyncSpec>, run: RunId, course: &mut Course) -> Result<(), RunError> {
+        // Nothing is written before the plan is made, so the work can be given up at any point of it.
+        let prepared = tokio::select! {
+            biased;
+            prepared = self.stage.prepare(sync, run) => prepared?,
+            () = asked(self.stop.clone()) => return Err(RunError::Cancelled),
+        };
+        let Prepared {
+            mut plan,
+            mut filter,
+            state,
+            layout,
+            binding,
+        } = prepared;
+        course.tally = plan.tally;
+        course.removals = plan.remove;
+        course.duplicate_keys = std::mem::take(&mut plan.duplicate_keys);
+        course.null_key_rows = std::mem::take(&mut plan.null_key_rows);
+        tracing::info!(
+            read = plan.tally.read,
+            create = plan.create,
+            update = plan.update,
+            remove = plan.remove,
+            "planned"
+        );
+        let mut filter_changes = Some(Vec::new());
+        let mut generation = self.settle_now(&state, &mut plan, &mut filter_changes)?;
+        if let Some(binding) = &binding {
+            self.stage.remember_schema(&state, binding.as_ref())?;
+        }
+        let operations = plan.operations();
+        let outcome = if operations > 0 {
+            let rows = std::mem::replace(&mut plan.rows, Sequence::new(&self.stage.folder()));
+            let facts = Facts {
+                sync,
+                run,
+                state: &state,
+                layout,
+                operations,
+            };
+            self.deliver(&facts, rows, course, &mut filter_changes, &mut generation)
+                .await
+        } else {
+            Ok(())
+        };
+        self.keep_filter(&state, &mut filter, filter_changes, generation)?;
+        if state.adopt && outcome.is_ok() {
+            self.stage.store.set_adopt(state.id, false)?;
+        }
+        outcome
+    }
+
+    /// Writes what the plan settles without a request.
+    fn settle_now(
+        &self,
+        state: &SyncState,
+        plan: &mut Plan,
+        filter: &mut Option<Vec<FilterChange>>,
+    ) -> Result<Option<u64>, RunError> {
+        let mut generation = None;
+        let mut changes = Changes {
+            closed: std::mem::take(&mut plan.closed),
+            ..Changes::default()
+        };
+        for immediate in plan.immediate.rows::<Immediate>()? {
+            match immediate? {
+                Immediate::Touch { row, before, known } => {
+                    let before = known.then_some(before);
+                    note(
+                        filter,
+                        FilterChange {
+                            key: row.key,
+                            before,
+                            after: Some(row.print),
+                        },
+                    );
+                    changes.rows.push(row);
+                }
+                Immediate::Fault(reject) => changes.rejects.push(reject),
+                Immediate::Forget { key, before } => {
+                    note(
+                        filter,
+                        FilterChange {
+                            key,
+                            before: Some(before),
+                            after: None,
+                        },
+                    );
+                    changes.removed.push(key);
+                }
+            }
+            if changes.rows.len() + changes.rejects.len() + changes.removed.len() >= CHUNK {
+                generation = Some(self.stage.store.commit(state.id, &[&changes])?);
+                changes = Changes::default();
+            }
+        }
+        if !changes.is_empty() {
+            generation = Some(self.stage.store.commit(state.id, &[&changes])?);
+        }
+        Ok(generation)
+    }
+
+    async fn deliver(
+        &self,
+        facts: &Facts<'_>,
+        rows: Sequence,
+        course: &mut Course,
+        filter: &mut Option<Vec<FilterChange>>,
+        generation: &mut Option<u64>,
+    ) -> Result<(), RunError> {
+        let binding = match self.open(facts).await {
+            Ok(binding) => binding,
+            Err(error) => {
+                course.tally.deferred += facts.operations;
+                return Err(error);
+            }
+        };
+        let destination = self.stage.destination(facts.sync)?;
+        let account = self.quotas.account(destination.as_ref())?;
+        if let Some(zone) = binding.time_zone()
+            && !account.set_time_zone(&zone)
+        {
+            tracing::warn!(
+                zone,
+                "unknown time zone; the daily quota's day is taken to end at midnight UTC"
+            );
+        }
+        let stage = &self.stage;
+        let run_facts = RunFacts {
+            sync: Arc::clone(facts.sync),
+            id: facts.state.id,
+            run: facts.run,
+            layout: facts.layout,
+            schema_print: binding.schema_print() ^ mapping_print(facts.sync),
+            keep_key_text: keeps_key_text(facts.sync),
+        };
+        let ledger = Arc::new(RunLedger::new(
+            run_facts,
+            Arc::clone(&stage.store),
+            Arc::clone(&stage.clock),
+        ));
+        let feed = PlanFeed {
+            rows: rows.into_rows::<PlannedRow>()?,
+            ledger: Arc::clone(&ledger),
+            next: 0,
+        };
+        let progress = DeliveryProgress {
+            sync: facts.sync.name.clone(),
+            progress: Arc::clone(&stage.progress),
+        };
+        let saving = self.quotas.keep_saving(destination.as_ref(), &account);
+        let report = deliver::deliver(
+            binding,
+            Arc::clone(&account),
+            Box::new(feed),
+            Arc::clone(&ledger) as Arc<dyn deliver::Ledger>,
+            self.policy,
+            self.stop.clone(),
+            Arc::new(progress),
+        )
+        .await;
+        drop(saving);
+        let settlement = ledger.finish();
+        self.quotas.save(destination.as_ref(), &account)?;
+        course.tally.add(&settlement.tally);
+        *generation = (*generation).max(settlement.generation);
+        match (filter.as_mut(), settlement.filter) {
+            (Some(known), Some(more)) => known.extend(more),
+            _ => *filter = None,
+        }
+        end_of(course, report)
+    }
+
+    /// Binds for writing: the account is the state's own, and the mapping fits.
+    async fn open(&self, facts: &Facts<'_>) -> Result<Arc<dyn Binding>, RunError> {
+        let binding = self.stage.bind(facts.sync, facts.state, true).await?;
+        let problems: Vec<FieldProblem> = binding
+            .problems()
+            .into_iter()
+            .filter(|problem| !problem.warning)
+            .collect();
+        if !problems.is_empty() {
+            return Err(RunError::Fields(problems));
+        }
+        self.stage
+            .store
+            .set_target(facts.state.id, &facts.sync.key, &binding.target())?;
+        self.stage.remember_schema(facts.state, binding.as_ref())?;
+        Ok(binding)
+    }
+
+    /// Brings the filter up to what was acknowledged, so that the next run need not read the state.
+    fn keep_filter(
+        &self,
+        state: &SyncState,
+        filter: &mut Filter,
+        changes: Option<Vec<FilterChange>>,
+        generation: Option<u64>,
+    ) -> Result<(), RunError> {
+        let store = &self.stage.store;
+        match (generation, changes) {
+            (None, _) => filter.keep(state.generation)?,
+            (Some(generation), Some(changes)) => {
+                filter.apply(&changes);
+                filter.save(generation)?;
+            }
+            (Some(_), None) => Filter::rebuild(store, state.id)?,
+        }
+        store.checkpoint()?;
+        Ok(())
+    }
+}
+
+/// Waits until someone asks to stop.
+async fn asked(mut stop: watch::Receiver<bool>) {
+    if stop.wait_for(|asked| *asked).await.is_err() {
+        // Whoever could ask is gone.
+        std::future::pending::<()>().await;
+    }
+}
+
+struct Facts<'a> {
+    sync: &'a Arc<SyncSpec>,
+    run: RunId,
+    state: &'a SyncState,
+    layout: u32,
+    operations: u64,
+}
+
+fn note(filter: &mut Option<Vec<FilterChange>>, change: FilterChange) {
+    if let Some(changes) = filter {
+        changes.push(change);
+        if changes.len() > 250_000 {
+            *filter = None;
+        }
+    }
+}
+
+fn end_of(course: &mut Course, report: DeliveryReport) -> Result<(), RunError> {
+    course.tally.requests += report.requests;
+    course.retries += report.retries;
+    course.limiter_wait += report.limiter_wait;
+    match report.end {
+        End::Done => Ok(()),
+        End::Deferred { until } => {
+            course.deferred = true;
+            course.resumes_in = until;
+            Ok(())
+        }
+        End::Stopped(error) => Err(RunError::Destination(error)),
+        End::Cancelled => Err(RunError::Cancelled),
+        End::Failed(failure) => Err(RunError::Delivery(failure)),
+    }
+}

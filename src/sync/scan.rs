@@ -1,0 +1,122 @@
+//! Scan: the model is read once; rows that are as acknowledged are counted, the others set aside.
+
+use std::path::Path;
+
+use futures::StreamExt;
+use outflow_sdk::print::Printer;
+use outflow_sdk::source::{ReadEvent, ReadReceipt, ReadRequest, Source};
+
+use super::error::RunError;
+use super::map::{BatchPrints, Mapping};
+use super::progress::Progress;
+use super::spill::SortedSpill;
+use crate::project::SyncSpec;
+use crate::state::{Filter, Probe};
+
+/// Most rows of a kind that a report names.
+pub const SAMPLES: usize = 5;
+
+/// What a complete read found.
+pub struct Scan {
+    /// Rows that differ, have faults, or repeat a key; by key.
+    pub candidates: SortedSpill,
+    /// Rows read.
+    pub read: u64,
+    /// Rows that are as acknowledged (each key once).
+    pub unchanged: u64,
+    /// Rows with NULL in their key.
+    pub null_keys: u64,
+    /// Where the first of them stand in the model, counted from 1.
+    pub null_key_rows: Vec<u64>,
+    /// How the read ended.
+    pub receipt: ReadReceipt,
+}
+
+/// Reads a model to its end.
+///
+/// # Errors
+/// Anything that keeps the read from being complete, and columns the mapping names in vain.
+pub async fn scan(
+    source: &dyn Source,
+    sync: &SyncSpec,
+    run_id: String,
+    printer: Printer,
+    filter: &mut Filter,
+    folder: &Path,
+    progress: &dyn Progress,
+) -> Result<Scan, RunError> {
+    let request = ReadRequest {
+        model: sync.model.clone(),
+        columns: Mapping::columns_of(sync),
+        sync: sync.name.clone(),
+        run_id,
+    };
+    let mut reading = source.read(request).await.map_err(RunError::Source)?;
+    let mapping = Mapping::compile(sync, &reading.schema, printer).map_err(RunError::Columns)?;
+    let mut scan = Scan {
+        candidates: SortedSpill::new(folder),
+        read: 0,
+        unchanged: 0,
+        null_keys: 0,
+        null_key_rows: Vec::new(),
+        receipt: ReadReceipt {
+            rows: 0,
+            complete: false,
+            query_id: None,
+            bytes_scanned: None,
+        },
+    };
+    let mut prints = BatchPrints::default();
+    let mut probes = Vec::new();
+    while let Some(event) = reading.events.next().await {
+        match event.map_err(RunError::Source)? {
+            ReadEvent::Batch(batch) => {
+                mapping.prints(&batch, &mut prints);
+                filter.probe_batch(&prints.keys, &prints.prints, &mut probes);
+                scan.take(&batch, &mapping, &prints, &probes)?;
+                progress.read(&sync.name, scan.read);
+            }
+            ReadEvent::End(receipt) => {
+                scan.receipt = receipt;
+                return scan.finish();
+            }
+        }
+    }
+    Err(RunError::cut_read(scan.read))
+}
+
+impl Scan {
+    fn take(
+        &mut self,
+        batch: &arrow::array::RecordBatch,
+        mapping: &Mapping,
+        prints: &BatchPrints,
+        probes: &[Probe],
+    ) -> Result<(), RunError> {
+        for (row, probe) in probes.iter().enumerate() {
+            self.read += 1;
+            let Some(key) = prints.keys.get(row).copied().flatten() else {
+                self.null_keys += 1;
+                if self.null_key_rows.len() < SAMPLES {
+                    self.null_key_rows.push(self.read);
+                }
+                continue;
+            };
+            match probe {
+                Probe::Seen => self.unchanged += 1,
+                // A second row of a key is looked at with the others of that key.
+                Probe::SeenTwice | Probe::Miss => {
+                    self.candidates.push(key, &mapping.record(batch, row, prints))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Self, RunError> {
+        if !self.receipt.complete || self.receipt.rows != self.read {
+            return Err(RunError::cut_read(self.read));
+        }
+        Ok(self)
+    }
+}

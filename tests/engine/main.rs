@@ -1,0 +1,16 @@
+//! A project in a temporary folder against the HubSpot twin: what a user gets from a run.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub
+)]
+
+mod bench_project;
+mod changes;
+mod faults;
+mod keys;
+mod rejects;
+mod removals;

@@ -1,0 +1,52 @@
+"""Builds the programs under test and says where they are."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@dataclass(frozen=True)
+class Programs:
+    """Command lines, without arguments, of Outflow and of the HubSpot twin."""
+
+    outflow: list
+    twin: list
+
+
+def programs(release: bool) -> Programs:
+    """Builds both, unless OUTFLOW_BIN and OUTFLOW_TWIN_BIN name them."""
+    outflow, twin = os.environ.get("OUTFLOW_BIN"), os.environ.get("OUTFLOW_TWIN_BIN")
+    if not (outflow and twin):
+        built = _build(release)
+        outflow = outflow or built.get(("bin", "outflow"))
+        twin = twin or built.get(("example", "hubspot"))
+    for name, path in (("outflow", outflow), ("the HubSpot twin", twin)):
+        if not path:
+            sys.exit(f"cargo built no program for {name}")
+    return Programs(shlex.split(outflow), shlex.split(twin))
+
+
+def _build(release: bool) -> dict:
+    command = ["cargo", "build", "--locked", "--message-format", "json-render-diagnostics"]
+    if release:
+        command += ["--release", "-p", "outflow", "-p", "outflow-sandbox", "--bin", "outflow", "--example", "hubspot"]
+    else:
+        # The same units as `cargo test`, so that nothing is built twice.
+        command += ["--workspace", "--all-targets"]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit("the build failed: see above")
+    found = {}
+    for line in done.stdout.splitlines():
+        message = json.loads(line)
+        if message.get("reason") == "compiler-artifact" and message.get("executable"):
+            target = message["target"]
+            if not message["profile"]["test"]:
+                found[(target["kind"][0], target["name"])] = shlex.quote(message["executable"])
+    return found
