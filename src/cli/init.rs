@@ -43,7 +43,7 @@ pub(crate) fn run(args: &InitArgs, dir: &Path, out: &mut Output) -> Result<Exit,
     out.line(format_args!(
         "  outflow{option} check --offline    # the files fit together"
     ));
-    out.line("  export HUBSPOT_TOKEN=…             # a private app's token");
+    out.line("  export HUBSPOT_TOKEN=…             # a service key of HubSpot");
     out.line(format_args!(
         "  outflow{option} check              # the token works, the fields exist"
     ));

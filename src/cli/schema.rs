@@ -16,7 +16,7 @@ use crate::sync::error::Exit;
     outflow schema mapping\n  \
     outflow schema --write .outflow/schema\n\n\
     In an editor with the YAML language server, begin a mapping with\n  \
-    # yaml-language-server: $schema=../.outflow/schema/mapping.schema.json")]
+    # yaml-language-server: $schema=../schema/mapping.schema.json")]
 pub(crate) struct SchemaArgs {
     /// Which file's schema [default: outflow; with --write: both]
     #[arg(value_enum, value_name = "FILE")]

@@ -19,7 +19,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::filter::{Cells, Filter, OVERFULL, bits_for, cell};
 use super::rows::key_of;
-use super::store::reconnect;
+use super::store::snapshot_of;
 use super::{FilterChange, StateError, Store, SyncId, SyncState};
 
 const FOLDER: &str = "filters";
@@ -66,7 +66,7 @@ impl Filter {
             Ok(cells) => Ok(Self::new(cells, origin, state.generation, true)),
             Err(reason) => {
                 tracing::debug!(sync = %state.name, %reason, "the print cache is made anew");
-                let (generation, cells) = scan(&store.connect()?, &origin)?;
+                let (generation, cells) = scan(&store.snapshot()?, &origin)?;
                 Ok(Self::new(cells, origin, generation, false))
             }
         }
@@ -78,7 +78,7 @@ impl Filter {
     /// When the store cannot be read.
     pub fn rebuild(store: &Store, sync: SyncId) -> Result<(), StateError> {
         let origin = Origin::of(store, sync);
-        let (generation, cells) = scan(&store.connect()?, &origin)?;
+        let (generation, cells) = scan(&store.snapshot()?, &origin)?;
         write_or_warn(&origin, generation, &cells);
         Ok(())
     }
@@ -124,7 +124,7 @@ impl Filter {
             }
             None => {
                 tracing::debug!("the print cache is laid out anew");
-                let (generation, cells) = scan(&reconnect(&self.origin.database)?, &self.origin)?;
+                let (generation, cells) = scan(&snapshot_of(&self.origin.database)?, &self.origin)?;
                 write_or_warn(&self.origin, generation, &cells);
                 Ok(())
             }
@@ -132,11 +132,10 @@ impl Filter {
     }
 }
 
-/// Every row's key and print, and the generation they are of.
+/// Every row's key and print, and the generation they are of, from a connection's snapshot.
 fn scan(connection: &Connection, origin: &Origin) -> Result<(u64, Cells), StateError> {
     let scan = || {
-        let snapshot = connection.unchecked_transaction()?;
-        let (generation, rows) = snapshot
+        let (generation, rows) = connection
             .prepare("SELECT generation, rows FROM sync WHERE id = ?1")?
             .query_map([origin.sync], |row| {
                 Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
@@ -145,7 +144,7 @@ fn scan(connection: &Connection, origin: &Origin) -> Result<(u64, Cells), StateE
             .transpose()?
             .unwrap_or((0, 0));
         let mut cells = Cells::builder(rows.cast_unsigned());
-        let mut statement = snapshot.prepare("SELECT key, print FROM row WHERE sync = ?1 ORDER BY key")?;
+        let mut statement = connection.prepare("SELECT key, print FROM row WHERE sync = ?1 ORDER BY key")?;
         let mut rows = statement.query([origin.sync])?;
         while let Some(row) = rows.next()? {
             cells.push(key_of(row, 0)?, row.get::<_, i64>(1)?.cast_unsigned());

@@ -195,9 +195,14 @@ impl Store {
         self.header.seed
     }
 
-    /// One more connection, for a reader that goes on while others read and write.
-    pub(super) fn connect(&self) -> Result<Connection, StateError> {
-        connect_reader(&self.path, self.opening)
+    /// One more connection, for a reader that goes on while others read and write: it sees what was
+    /// committed at its first look, and takes the file's locks once instead of for every statement.
+    pub(super) fn snapshot(&self) -> Result<Connection, StateError> {
+        let connection = connect_reader(&self.path, self.opening)?;
+        connection
+            .execute_batch("BEGIN")
+            .map_err(|error| self.sql(&error))?;
+        Ok(connection)
     }
 
     /// Everything `work` writes, or nothing of it.
@@ -395,9 +400,12 @@ fn connect_reader(path: &Path, opening: Opening) -> Result<Connection, StateErro
     Ok(connection)
 }
 
-/// One more connection to the file of a store that is open for writing.
-pub(super) fn reconnect(path: &Path) -> Result<Connection, StateError> {
-    connect_reader(path, Opening::ReadWrite)
+/// The same for one who has only the path of a store that is open for writing.
+pub(super) fn snapshot_of(path: &Path) -> Result<Connection, StateError> {
+    let connection = connect_reader(path, Opening::ReadWrite)?;
+    let begun = connection.execute_batch("BEGIN");
+    begun.map_err(|error| StateError::sql(path, &error))?;
+    Ok(connection)
 }
 
 fn tune_writer(connection: &Connection) -> rusqlite::Result<()> {
@@ -602,9 +610,8 @@ mod tests {
         let fixture = fixture();
         fixture.add(0..1_000);
         let log = fixture.folder.path().join("state.db-wal");
-        let reader = fixture.store.connect().unwrap();
-        let reading = reader.unchecked_transaction().unwrap();
-        let count: i64 = reading
+        let reader = fixture.store.snapshot().unwrap();
+        let count: i64 = reader
             .query_row("SELECT count(*) FROM row", (), |row| row.get(0))
             .unwrap();
         fixture.add(1_000..1_100);
@@ -614,7 +621,7 @@ mod tests {
             "the reader still needs it"
         );
         assert_eq!(count, 1_000);
-        drop(reading);
+        drop(reader);
         fixture.store.checkpoint().unwrap();
         assert_eq!(std::fs::metadata(&log).unwrap().len(), 0);
     }
