@@ -15,7 +15,6 @@ use super::{
     name = "outflow",
     version,
     about,
-    propagate_version = true,
     disable_help_subcommand = true,
     max_term_width = 100,
     after_help = "Start with `outflow demo` (no account needed), or with `outflow init` in an empty folder.\n\n\
