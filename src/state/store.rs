@@ -12,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use outflow_sdk::print::Printer;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use tempfile::TempDir;
 
@@ -373,6 +374,10 @@ fn connect(path: &Path, opening: Opening) -> Result<Connection, StateError> {
     }
     .map_err(sql)?;
     connection.busy_timeout(BUSY).map_err(sql)?;
+    // Plans do not depend on the values bound; without this a range is planned anew for every look-up.
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .map_err(sql)?;
     Ok(connection)
 }
 
