@@ -19,9 +19,11 @@
 //! `job` the polling of jobs. An [`Account`] is shared by all syncs: `limiter` (window and places in
 //! flight), `day` (daily quota), `retry` (backoff and budget), `breaker`.
 //!
-//! Connectors never sleep, retry or count; nothing outside this module does either.
+//! `ask` repeats the few questions that are no deliveries. Connectors never sleep, retry or count;
+//! nothing outside this module does either.
 
 mod account;
+mod ask;
 mod breaker;
 mod clock;
 mod day;
@@ -48,6 +50,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 pub use account::{Account, AccountSnapshot, Accounts};
+pub use ask::ask;
 pub use clock::{Clock, SystemClock, VirtualClock};
 pub use policy::Policy;
 pub use preview::{Audience, Preview, preview};

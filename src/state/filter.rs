@@ -15,6 +15,7 @@ use std::sync::Arc;
 use outflow_sdk::print::{KeyHash, Print, bind_to_key};
 
 use super::StoredRow;
+use super::prints::Prints;
 
 /// What the placeholder of a row is made from, beside its key.
 const INCOMPLETE: Print = 0x6f75_7466_6c6f_7721;
@@ -47,7 +48,7 @@ pub(super) struct Cells {
     /// Where each bucket starts, and the number of rows at the end.
     pub(super) directory: Vec<u32>,
     /// The prints.
-    pub(super) prints: Vec<Print>,
+    pub(super) prints: Prints,
 }
 
 /// The stored print as the array holds it: never 0.
@@ -83,7 +84,7 @@ impl Cells {
             cells: Cells {
                 bits,
                 directory,
-                prints: Vec::with_capacity(usize::try_from(rows).unwrap_or(0)),
+                prints: Prints::with_capacity(usize::try_from(rows).unwrap_or(0)),
             },
         }
     }
@@ -221,6 +222,16 @@ pub struct Filter {
     pub(super) changes: Vec<super::FilterChange>,
 }
 
+/// Looks for a print among those of its bucket, which start at `start`, and marks it as seen.
+#[inline(always)]
+fn probe_in(prints: &[Print], start: usize, print: Print, seen: &mut Seen) -> Probe {
+    match prints.iter().position(|known| *known == print) {
+        None => Probe::Miss,
+        Some(at) if seen.set(start + at) => Probe::SeenTwice,
+        Some(_) => Probe::Seen,
+    }
+}
+
 impl Filter {
     pub(super) fn new(
         cells: Cells,
@@ -260,35 +271,34 @@ impl Filter {
 
     #[inline]
     fn probe_bucket(&mut self, bucket: usize, print: Print) -> Probe {
-        match self.cells.find_cell(bucket, print) {
-            None => Probe::Miss,
-            Some(at) if self.seen.set(at) => Probe::SeenTwice,
-            Some(_) => Probe::Seen,
-        }
+        let prints = self.cells.prints_of(bucket);
+        let start = self.cells.positions(bucket).start;
+        probe_in(prints, start, print, &mut self.seen)
     }
 
     /// Probes many rows; a row without a key is a miss. `out` has one answer per row afterwards.
     pub fn probe_batch(&mut self, keys: &[Option<KeyHash>], prints: &[Print], out: &mut Vec<Probe>) {
         out.clear();
         out.reserve(keys.len());
-        let mut buckets = [None; TOGETHER];
+        let Self { cells, seen, .. } = self;
+        let all: &[Print] = &cells.prints;
+        let mut places = [(0usize, 0usize); TOGETHER];
         for (keys, prints) in keys.chunks(TOGETHER).zip(prints.chunks(TOGETHER)) {
-            // A first touch of every bucket: these reads do not wait for each other, so the memory
-            // answers them together and the comparison below finds its lines in the cache.
+            // First the directory, then a touch of every bucket: the reads of each pass do not wait
+            // for each other, so the memory answers them together and the comparison below finds
+            // its lines in the cache.
+            for (place, key) in places.iter_mut().zip(keys) {
+                let positions = key.map_or(0..0, |key| cells.positions(cells.bucket(key)));
+                *place = (positions.start, positions.end);
+            }
             let mut touched = 0;
-            for (bucket, key) in buckets.iter_mut().zip(keys) {
-                *bucket = key.map(|key| self.cells.bucket(key));
-                if let Some(bucket) = *bucket {
-                    let prints = self.cells.prints_of(bucket);
-                    touched ^= prints.first().copied().unwrap_or(0) ^ prints.last().copied().unwrap_or(0);
-                }
+            for (from, to) in &places[..keys.len()] {
+                touched ^=
+                    all.get(*from).copied().unwrap_or(0) ^ all.get(to.wrapping_sub(1)).copied().unwrap_or(0);
             }
             std::hint::black_box(touched);
-            for (bucket, print) in buckets.iter().zip(prints) {
-                out.push(match bucket {
-                    Some(bucket) => self.probe_bucket(*bucket, *print),
-                    None => Probe::Miss,
-                });
+            for ((from, to), print) in places.iter().zip(prints) {
+                out.push(probe_in(all.get(*from..*to).unwrap_or(&[]), *from, *print, seen));
             }
         }
     }

@@ -18,6 +18,7 @@ use tempfile::NamedTempFile;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::filter::{Cells, Filter, OVERFULL, bits_for, cell};
+use super::prints::Prints;
 use super::rows::key_of;
 use super::store::snapshot_of;
 use super::{FilterChange, StateError, Store, SyncId, SyncState};
@@ -381,8 +382,16 @@ fn read_cells(origin: &Origin, wanted: Wanted) -> Result<Cells, String> {
         return Err("it is cut off".to_owned());
     }
     let mut summed = Xxh3::new();
-    let directory = numbers(&mut file, (1 << bits) + 1, &mut summed, u32::from_le_bytes).map_err(words)?;
-    let prints = numbers(&mut file, rows, &mut summed, Print::from_le_bytes).map_err(words)?;
+    let mut directory = Vec::with_capacity((1 << bits) + 1);
+    numbers(&mut file, (1 << bits) + 1, &mut summed, |bytes| {
+        directory.push(u32::from_le_bytes(bytes));
+    })
+    .map_err(words)?;
+    let mut prints = Prints::with_capacity(rows);
+    numbers(&mut file, rows, &mut summed, |bytes| {
+        prints.push(Print::from_le_bytes(bytes))
+    })
+    .map_err(words)?;
     let cells = Cells {
         bits,
         directory,
@@ -395,22 +404,22 @@ fn read_cells(origin: &Origin, wanted: Wanted) -> Result<Cells, String> {
     }
 }
 
-fn numbers<T, const N: usize>(
+fn numbers<const N: usize>(
     file: &mut File,
     count: usize,
     sum: &mut Xxh3,
-    number: impl Fn([u8; N]) -> T,
-) -> std::io::Result<Vec<T>> {
-    let mut numbers = Vec::with_capacity(count);
+    mut number: impl FnMut([u8; N]),
+) -> std::io::Result<()> {
+    let mut left = count * N;
     let mut buffer = vec![0u8; CHUNK];
-    while numbers.len() < count {
-        let bytes = ((count - numbers.len()) * N).min(CHUNK);
-        let chunk = &mut buffer[..bytes];
+    while left > 0 {
+        let chunk = &mut buffer[..left.min(CHUNK)];
         file.read_exact(chunk)?;
         sum.update(chunk);
-        numbers.extend(chunk.as_chunks::<N>().0.iter().map(|bytes| number(*bytes)));
+        chunk.as_chunks::<N>().0.iter().for_each(|bytes| number(*bytes));
+        left -= chunk.len();
     }
-    Ok(numbers)
+    Ok(())
 }
 
 #[cfg(test)]

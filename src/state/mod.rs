@@ -17,6 +17,7 @@ mod lines;
 #[cfg(test)]
 mod measure;
 mod model;
+mod prints;
 mod rejects;
 mod rows;
 mod runs;

@@ -5,7 +5,7 @@
 
 use arrow::array::{
     Array, AsArray, BooleanArray, Date32Array, Decimal128Array, GenericStringArray, OffsetSizeTrait,
-    PrimitiveArray, RecordBatch,
+    PrimitiveArray, RecordBatch, StringViewArray,
 };
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Date32Type, Date64Type, Decimal128Type, Decimal256Type, Field, Float32Type,
@@ -15,7 +15,7 @@ use arrow::datatypes::{
 };
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use outflow_sdk::destination::FieldType;
-use outflow_sdk::print::{Print, Printer, add_field};
+use outflow_sdk::print::{Print, Printer, SHORT_TEXT, add_field, is_plain_view};
 use outflow_sdk::value::{Decimal, Value};
 
 /// Field metadata key by which a source marks a text column as JSON (`outflow.type` = `json`).
@@ -161,7 +161,6 @@ fn micros_at(array: &dyn Array, unit: TimeUnit, row: usize) -> Result<i64, &'sta
 /// A cell without canonical form adds a print of its own kind: the row then differs from anything
 /// acknowledged and is looked at again, where the error is told.
 pub(crate) fn add_column(array: &dyn Array, json: bool, printer: Printer, field: u64, rows: &mut [Print]) {
-    let mut scratch = Vec::with_capacity(128);
     if json {
         return add_slowly(array, true, printer, field, rows);
     }
@@ -176,11 +175,16 @@ pub(crate) fn add_column(array: &dyn Array, json: bool, printer: Printer, field:
         DataType::UInt32 => add_integers::<UInt32Type>(array.as_primitive(), printer, field, rows),
         DataType::Float64 => add_each(array, printer, field, rows, |row| {
             let value = array.as_primitive::<Float64Type>().value(row);
-            Decimal::from_f64(value)
-                .map_or_else(|| broken(printer), |number| printer.number(&number, &mut scratch))
+            Decimal::from_f64(value).map_or_else(|| broken(printer), |number| printer.number(&number))
         }),
         DataType::Decimal128(_, scale) => add_decimals(array.as_primitive(), *scale, printer, field, rows),
         DataType::Date32 => add_dates(array.as_primitive(), printer, field, rows),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            let micros = array.as_primitive::<TimestampMicrosecondType>();
+            add_each(array, printer, field, rows, |row| {
+                printer.timestamp(micros.value(row))
+            });
+        }
         DataType::Timestamp(unit, _) => {
             let unit = *unit;
             add_each(array, printer, field, rows, |row| {
@@ -188,14 +192,9 @@ pub(crate) fn add_column(array: &dyn Array, json: bool, printer: Printer, field:
                     .map_or_else(|_| broken(printer), |micros| printer.timestamp(micros))
             });
         }
-        DataType::Utf8 => add_texts(array.as_string::<i32>(), printer, field, rows, &mut scratch),
-        DataType::LargeUtf8 => add_texts(array.as_string::<i64>(), printer, field, rows, &mut scratch),
-        DataType::Utf8View => {
-            let texts = array.as_string_view();
-            add_each(array, printer, field, rows, |row| {
-                printer.text(texts.value(row), &mut scratch)
-            });
-        }
+        DataType::Utf8 => add_texts(array.as_string::<i32>(), printer, field, rows),
+        DataType::LargeUtf8 => add_texts(array.as_string::<i64>(), printer, field, rows),
+        DataType::Utf8View => add_views(array.as_string_view(), printer, field, rows),
         _ => add_slowly(array, false, printer, field, rows),
     }
 }
@@ -222,11 +221,19 @@ fn add_each(
     rows: &mut [Print],
     mut print: impl FnMut(usize) -> Print,
 ) {
-    let nulls = array.logical_nulls();
-    let null = printer.null();
-    for (row, slot) in rows.iter_mut().enumerate() {
-        let is_null = nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
-        *slot = add_field(*slot, field, if is_null { null } else { print(row) });
+    // Most columns have no NULL: they need not be asked row by row.
+    match array.logical_nulls().filter(|nulls| nulls.null_count() > 0) {
+        None => {
+            for (row, slot) in rows.iter_mut().enumerate() {
+                *slot = add_field(*slot, field, print(row));
+            }
+        }
+        Some(nulls) => {
+            let null = printer.null();
+            for (row, slot) in rows.iter_mut().enumerate() {
+                *slot = add_field(*slot, field, if nulls.is_null(row) { null } else { print(row) });
+            }
+        }
     }
 }
 
@@ -248,7 +255,6 @@ where
 }
 
 fn add_decimals(array: &Decimal128Array, scale: i8, printer: Printer, field: u64, rows: &mut [Print]) {
-    let mut scratch = Vec::new();
     add_each(array, printer, field, rows, |row| {
         let unscaled = array.value(row);
         // 64-bit division is several times faster, and most amounts fit.
@@ -257,15 +263,9 @@ fn add_decimals(array: &Decimal128Array, scale: i8, printer: Printer, field: u64
                 small /= 10;
                 left -= 1;
             }
-            return printer.number(
-                &Decimal::Small {
-                    unscaled: i128::from(small),
-                    scale: left,
-                },
-                &mut scratch,
-            );
+            return printer.decimal(i128::from(small), left);
         }
-        printer.number(&Decimal::new(unscaled, i16::from(scale)), &mut scratch)
+        printer.number(&Decimal::new(unscaled, i16::from(scale)))
     });
 }
 
@@ -278,10 +278,20 @@ fn add_texts<O: OffsetSizeTrait>(
     printer: Printer,
     field: u64,
     rows: &mut [Print],
-    scratch: &mut Vec<u8>,
 ) {
+    add_each(array, printer, field, rows, |row| printer.text(array.value(row)));
+}
+
+/// Short texts lie in the view itself, in the very form they are printed in.
+fn add_views(array: &StringViewArray, printer: Printer, field: u64, rows: &mut [Print]) {
+    let views = array.views();
     add_each(array, printer, field, rows, |row| {
-        printer.text(array.value(row), scratch)
+        let view = views.get(row).copied().unwrap_or_default();
+        if view as u32 as usize <= SHORT_TEXT && is_plain_view(view) {
+            printer.short_text(view)
+        } else {
+            printer.text(array.value(row))
+        }
     });
 }
 
@@ -349,7 +359,11 @@ mod tests {
             Arc::new(TimestampMillisecondArray::from(vec![Some(1), None, Some(-1)]).with_timezone("UTC")),
             Arc::new(TimestampNanosecondArray::from(vec![Some(-1), None, Some(1_999)])),
             Arc::new(StringArray::from(vec![Some("e\u{301}"), None, Some("")])),
-            Arc::new(StringViewArray::from(vec![Some("a"), None, Some("")])),
+            Arc::new(StringViewArray::from(vec![
+                Some("Zürich"),
+                None,
+                Some("longer than twelve bytes, e\u{301}"),
+            ])),
             Arc::new(DictionaryArray::<arrow::datatypes::Int32Type>::from_iter(vec![
                 Some("x"),
                 None,

@@ -14,7 +14,7 @@ use super::map::Mapping;
 use super::plan::Plan;
 use super::progress::Progress;
 use super::scan::scan;
-use crate::deliver::Clock;
+use crate::deliver::{Clock, Policy, ask};
 use crate::project::{Project, SyncSpec};
 use crate::state::{Filter, Identity, RunId, Store, SyncState};
 
@@ -182,11 +182,12 @@ impl Stage {
         create_missing: bool,
     ) -> Result<Arc<dyn Binding>, RunError> {
         let destination = self.destination(sync)?;
-        let spec = object_spec(sync, None);
-        let binding = destination
-            .bind(spec, create_missing)
-            .await
-            .map_err(RunError::Destination)?;
+        let seed = self.clock.now_ms().cast_unsigned();
+        let binding = ask(Policy::default(), seed, || {
+            destination.bind(object_spec(sync, None), create_missing)
+        })
+        .await
+        .map_err(RunError::Destination)?;
         let target = binding.target();
         match state
             .identity

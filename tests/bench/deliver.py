@@ -22,8 +22,8 @@ from harness.twin import Twin
 BATCH = 100
 CONCURRENCY = 8
 # Rows per second, share of what 8 requests of 50 ms allow, share of the quota.
-FASTEST, LATENCY_SHARE, QUOTA_SHARE = 20_000, 0.90, 0.97
-PEAK = 200 << 20
+FASTEST, LATENCY_SHARE, QUOTA_SHARE = 50_000, 0.80, 0.97
+PEAK = 100 << 20
 
 
 def first_sync(name: str, rows: int, limits: str, programs, *twin_flags):

@@ -54,6 +54,18 @@ async fn every_transient_fault_is_survived_within_the_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_question_about_fields_that_fails_is_asked_again() {
+    let bench = Bench::new(MAPPING, &model(20, "Oslo")).await;
+    let unavailable = FaultKind::Status {
+        code: 503,
+        body: None,
+        headers: Vec::new(),
+    };
+    bench.twin.inject(Fault::on("/properties/", unavailable).times(2));
+    assert_eq!(bench.run_ok().await.created, 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_token_stops_with_its_own_exit_code_and_nothing_is_remembered() {
     let bench = Bench::new(MAPPING, &model(20, "Oslo")).await;
     std::fs::write(bench.root().join("token"), "pat-na1-wrong").unwrap();
