@@ -29,6 +29,9 @@ pub(super) const OVERFULL: u64 = 32;
 /// Rows whose buckets are fetched together, so that the memory's latencies overlap.
 const TOGETHER: usize = 64;
 
+/// Regions the array is taken by, as bits of the bucket.
+const REGION_BITS: u32 = 10;
+
 /// What the filter says of a row of the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Probe {
@@ -220,6 +223,8 @@ pub struct Filter {
     /// Whether the cache file holds this array already.
     pub(super) is_kept: bool,
     pub(super) changes: Vec<super::FilterChange>,
+    /// Buckets and rows of the batch at hand; kept for the next.
+    order: Vec<(u32, u32)>,
 }
 
 /// Looks for a print among those of its bucket, which start at `start`, and marks it as seen.
@@ -246,6 +251,7 @@ impl Filter {
             generation,
             is_kept,
             changes: Vec::new(),
+            order: Vec::new(),
         }
     }
 
@@ -277,30 +283,63 @@ impl Filter {
     }
 
     /// Probes many rows; a row without a key is a miss. `out` has one answer per row afterwards.
+    ///
+    /// The rows are taken region by region of the array: in the model's order every probe would go to
+    /// a page of its own, and wait for the page tables longer than for the prints.
     pub fn probe_batch(&mut self, keys: &[Option<KeyHash>], prints: &[Print], out: &mut Vec<Probe>) {
         out.clear();
-        out.reserve(keys.len());
-        let Self { cells, seen, .. } = self;
+        out.resize(keys.len(), Probe::Miss);
+        self.order_by_region(keys);
+        let Self {
+            cells, seen, order, ..
+        } = self;
         let all: &[Print] = &cells.prints;
         let mut places = [(0usize, 0usize); TOGETHER];
-        for (keys, prints) in keys.chunks(TOGETHER).zip(prints.chunks(TOGETHER)) {
-            // First the directory, then a touch of every bucket: the reads of each pass do not wait
-            // for each other, so the memory answers them together and the comparison below finds
-            // its lines in the cache.
-            for (place, key) in places.iter_mut().zip(keys) {
-                let positions = key.map_or(0..0, |key| cells.positions(cells.bucket(key)));
-                *place = (positions.start, positions.end);
-            }
+        for rows in order.chunks(TOGETHER) {
+            // A first touch of every bucket: these reads do not wait for each other, so the memory
+            // answers them together and the comparison below finds its lines in the cache.
             let mut touched = 0;
-            for (from, to) in &places[..keys.len()] {
-                touched ^=
-                    all.get(*from).copied().unwrap_or(0) ^ all.get(to.wrapping_sub(1)).copied().unwrap_or(0);
+            for (place, (bucket, _)) in places.iter_mut().zip(rows) {
+                let positions = cells.positions(*bucket as usize);
+                *place = (positions.start, positions.end);
+                touched ^= all.get(positions.start).copied().unwrap_or(0);
+                touched ^= all.get(positions.end.wrapping_sub(1)).copied().unwrap_or(0);
             }
             std::hint::black_box(touched);
-            for ((from, to), print) in places.iter().zip(prints) {
-                out.push(probe_in(all.get(*from..*to).unwrap_or(&[]), *from, *print, seen));
+            for ((from, to), (_, row)) in places.iter().zip(rows) {
+                let (row, bucket) = (*row as usize, all.get(*from..*to).unwrap_or(&[]));
+                if let (Some(print), Some(answer)) = (prints.get(row), out.get_mut(row)) {
+                    *answer = probe_in(bucket, *from, *print, seen);
+                }
             }
         }
+    }
+
+    /// Buckets and rows of a batch, by regions of the array; rows of a region keep their order, so
+    /// that of two rows with one key the later is the repeated one.
+    fn order_by_region(&mut self, keys: &[Option<KeyHash>]) {
+        let shift = self.cells.bits.saturating_sub(REGION_BITS);
+        let mut starts = [0u32; (1 << REGION_BITS) + 1];
+        let buckets = || keys.iter().map(|key| key.map(|key| self.cells.bucket(key)));
+        for bucket in buckets().flatten() {
+            starts[(bucket >> shift) + 1] += 1;
+        }
+        for region in 0..1 << REGION_BITS {
+            starts[region + 1] += starts[region];
+        }
+        let mut order = std::mem::take(&mut self.order);
+        order.clear();
+        order.resize(starts[1 << REGION_BITS] as usize, (0, 0));
+        for (row, bucket) in (0u32..).zip(buckets()) {
+            let Some(bucket) = bucket else { continue };
+            let place = &mut starts[bucket >> shift];
+            if let Some(slot) = order.get_mut(*place as usize) {
+                // Buckets are numbered by at most 28 bits.
+                *slot = (bucket as u32, row);
+            }
+            *place += 1;
+        }
+        self.order = order;
     }
 
     /// Marks a stored row as seen; true if it was already. A row the filter does not hold is left out.

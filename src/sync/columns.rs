@@ -4,8 +4,8 @@
 //! has a loop of its own here; [`value_at`] is the slow, general way and must always agree.
 
 use arrow::array::{
-    Array, AsArray, BooleanArray, Date32Array, Decimal128Array, GenericStringArray, OffsetSizeTrait,
-    PrimitiveArray, RecordBatch, StringViewArray,
+    Array, AsArray, BooleanArray, Decimal128Array, GenericStringArray, OffsetSizeTrait, PrimitiveArray,
+    RecordBatch, StringViewArray,
 };
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Date32Type, Date64Type, Decimal128Type, Decimal256Type, Field, Float32Type,
@@ -173,21 +173,26 @@ pub(crate) fn add_column(array: &dyn Array, json: bool, printer: Printer, field:
         DataType::UInt8 => add_integers::<UInt8Type>(array.as_primitive(), printer, field, rows),
         DataType::UInt16 => add_integers::<UInt16Type>(array.as_primitive(), printer, field, rows),
         DataType::UInt32 => add_integers::<UInt32Type>(array.as_primitive(), printer, field, rows),
-        DataType::Float64 => add_each(array, printer, field, rows, |row| {
-            let value = array.as_primitive::<Float64Type>().value(row);
-            Decimal::from_f64(value).map_or_else(|| broken(printer), |number| printer.number(&number))
-        }),
+        DataType::Float64 => {
+            let values = array.as_primitive::<Float64Type>().values().iter();
+            add_each(array, values, printer, field, rows, |value| {
+                Decimal::from_f64(*value).map_or_else(|| broken(printer), |number| printer.number(&number))
+            });
+        }
         DataType::Decimal128(_, scale) => add_decimals(array.as_primitive(), *scale, printer, field, rows),
-        DataType::Date32 => add_dates(array.as_primitive(), printer, field, rows),
+        DataType::Date32 => {
+            let days = array.as_primitive::<Date32Type>().values().iter();
+            add_each(array, days, printer, field, rows, |days| printer.date(*days));
+        }
         DataType::Timestamp(TimeUnit::Microsecond, _) => {
-            let micros = array.as_primitive::<TimestampMicrosecondType>();
-            add_each(array, printer, field, rows, |row| {
-                printer.timestamp(micros.value(row))
+            let micros = array.as_primitive::<TimestampMicrosecondType>().values().iter();
+            add_each(array, micros, printer, field, rows, |micros| {
+                printer.timestamp(*micros)
             });
         }
         DataType::Timestamp(unit, _) => {
             let unit = *unit;
-            add_each(array, printer, field, rows, |row| {
+            add_each(array, 0..array.len(), printer, field, rows, |row| {
                 micros_at(array, unit, row)
                     .map_or_else(|_| broken(printer), |micros| printer.timestamp(micros))
             });
@@ -213,25 +218,27 @@ fn add_slowly(array: &dyn Array, json: bool, printer: Printer, field: u64, rows:
     }
 }
 
-#[inline]
-fn add_each(
+/// Adds the print of every value, or of NULL.
+#[inline(always)]
+fn add_each<T>(
     array: &dyn Array,
+    values: impl Iterator<Item = T>,
     printer: Printer,
     field: u64,
     rows: &mut [Print],
-    mut print: impl FnMut(usize) -> Print,
+    mut print: impl FnMut(T) -> Print,
 ) {
     // Most columns have no NULL: they need not be asked row by row.
     match array.logical_nulls().filter(|nulls| nulls.null_count() > 0) {
         None => {
-            for (row, slot) in rows.iter_mut().enumerate() {
-                *slot = add_field(*slot, field, print(row));
+            for (slot, value) in rows.iter_mut().zip(values) {
+                *slot = add_field(*slot, field, print(value));
             }
         }
         Some(nulls) => {
             let null = printer.null();
-            for (row, slot) in rows.iter_mut().enumerate() {
-                *slot = add_field(*slot, field, if nulls.is_null(row) { null } else { print(row) });
+            for ((slot, value), valid) in rows.iter_mut().zip(values).zip(nulls.iter()) {
+                *slot = add_field(*slot, field, if valid { print(value) } else { null });
             }
         }
     }
@@ -239,8 +246,9 @@ fn add_each(
 
 fn add_booleans(array: &BooleanArray, printer: Printer, field: u64, rows: &mut [Print]) {
     let prints = [printer.bool(false), printer.bool(true)];
-    add_each(array, printer, field, rows, |row| {
-        prints[usize::from(array.value(row))]
+    let values = array.values().iter();
+    add_each(array, values, printer, field, rows, |value| {
+        prints[usize::from(value)]
     });
 }
 
@@ -249,14 +257,15 @@ where
     T: ArrowPrimitiveType,
     T::Native: Into<i128>,
 {
-    add_each(array, printer, field, rows, |row| {
-        printer.integer(array.value(row).into())
+    let values = array.values().iter().copied();
+    add_each(array, values, printer, field, rows, |value| {
+        printer.integer(value.into())
     });
 }
 
 fn add_decimals(array: &Decimal128Array, scale: i8, printer: Printer, field: u64, rows: &mut [Print]) {
-    add_each(array, printer, field, rows, |row| {
-        let unscaled = array.value(row);
+    let values = array.values().iter().copied();
+    add_each(array, values, printer, field, rows, |unscaled| {
         // 64-bit division is several times faster, and most amounts fit.
         if let (Ok(mut small), Ok(mut left)) = (i64::try_from(unscaled), u8::try_from(scale)) {
             while left > 0 && small % 10 == 0 {
@@ -269,26 +278,24 @@ fn add_decimals(array: &Decimal128Array, scale: i8, printer: Printer, field: u64
     });
 }
 
-fn add_dates(array: &Date32Array, printer: Printer, field: u64, rows: &mut [Print]) {
-    add_each(array, printer, field, rows, |row| printer.date(array.value(row)));
-}
-
 fn add_texts<O: OffsetSizeTrait>(
     array: &GenericStringArray<O>,
     printer: Printer,
     field: u64,
     rows: &mut [Print],
 ) {
-    add_each(array, printer, field, rows, |row| printer.text(array.value(row)));
+    let values = 0..array.len();
+    add_each(array, values, printer, field, rows, |row| {
+        printer.text(array.value(row))
+    });
 }
 
 /// Short texts lie in the view itself, in the very form they are printed in.
 fn add_views(array: &StringViewArray, printer: Printer, field: u64, rows: &mut [Print]) {
-    let views = array.views();
-    add_each(array, printer, field, rows, |row| {
-        let view = views.get(row).copied().unwrap_or_default();
-        if view as u32 as usize <= SHORT_TEXT && is_plain_view(view) {
-            printer.short_text(view)
+    let views = array.views().iter().enumerate();
+    add_each(array, views, printer, field, rows, |(row, view)| {
+        if *view as u32 as usize <= SHORT_TEXT && is_plain_view(*view) {
+            printer.short_text(*view)
         } else {
             printer.text(array.value(row))
         }

@@ -270,7 +270,7 @@ impl Mapping {
     }
 
     fn keys(&self, batch: &RecordBatch, keys: &mut Vec<Option<KeyHash>>) {
-        use arrow::array::AsArray;
+        use arrow::array::{Array, AsArray};
         use arrow::datatypes::Int64Type;
 
         keys.clear();
@@ -282,6 +282,10 @@ impl Mapping {
             match array.data_type() {
                 DataType::Int64 => {
                     let array = array.as_primitive::<Int64Type>();
+                    if array.null_count() == 0 {
+                        let values = array.values().iter();
+                        return keys.extend(values.map(|key| Some(printer.integer_key((*key).into()))));
+                    }
                     return keys.extend(
                         array
                             .iter()

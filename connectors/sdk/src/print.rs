@@ -178,10 +178,16 @@ impl Printer {
         self.word(u64::from(b'z'), micros.cast_unsigned(), 0)
     }
 
-    /// The hash of a key: each part in its canonical encoding behind its length.
+    /// The hash of a key. One integer is two words; anything else is XXH3 of each part in its
+    /// canonical encoding behind its length.
     pub fn key<'a>(&self, parts: impl IntoIterator<Item = &'a Value>, scratch: &mut Vec<u8>) -> KeyHash {
         scratch.clear();
-        for part in parts {
+        let mut parts = parts.into_iter().peekable();
+        let first = parts.next();
+        if let (Some(Value::Number(Decimal::Small { unscaled, scale: 0 })), None) = (first, parts.peek()) {
+            return self.integer_key(*unscaled);
+        }
+        for part in first.into_iter().chain(parts) {
             let at = scratch.len();
             scratch.extend_from_slice(&[0; 4]);
             encode(part, scratch);
@@ -194,11 +200,10 @@ impl Printer {
     /// The hash of a key that is one integer, without building its value.
     #[inline]
     pub fn integer_key(&self, value: i128) -> KeyHash {
-        let mut bytes = [0u8; 22];
-        bytes[0] = 18;
-        bytes[4] = b'n';
-        bytes[6..].copy_from_slice(&value.to_le_bytes());
-        xxh3_128_with_seed(&bytes, self.seed)
+        let word = value.cast_unsigned();
+        let (low, high) = (word as u64, (word >> 64) as u64);
+        let half = |tag: u8| KeyHash::from(self.word(u64::from(tag), low, high));
+        half(b'K') << 64 | half(b'k')
     }
 
     /// The hash of a key that is one text, without building its value.
