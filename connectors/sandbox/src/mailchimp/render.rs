@@ -2,9 +2,10 @@
 
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
-use super::audience::Audience;
-use super::member::{EmailType, Location, Member, Status, hex, unique_email_id};
+use super::audience::{Audience, Slot};
+use super::member::{EmailType, Hash, Location, Member, Status, hex, unique_email_id};
 use super::query::{iso, iso_or_empty};
 
 /// Tags shown with a member at most.
@@ -135,29 +136,19 @@ pub(super) struct MemberView<'a> {
     tags: Tags<'a>,
     list_id: &'a str,
     #[serde(rename = "_links", skip_serializing_if = "Option::is_none")]
-    links: Option<Vec<Link>>,
+    links: Option<MemberLinks<'a>>,
 }
 
 impl<'a> MemberView<'a> {
-    pub(super) fn new(audience: &'a Audience, member: &'a Member, shape: Shape, links: Links<'_>) -> Self {
+    pub(super) fn new(audience: &'a Audience, member: &'a Member, shape: Shape, links: Links<'a>) -> Self {
         let id = hex(member.hash);
-        let path = format!("/lists/{}/members/{id}", audience.id);
         let whole = shape == Shape::Whole;
         Self {
-            links: links.of(
-                &path,
-                &[
-                    ("self", "GET", ""),
-                    ("update", "PATCH", ""),
-                    ("upsert", "PUT", ""),
-                    ("delete", "DELETE", ""),
-                    ("activity", "GET", "/activity"),
-                    ("goals", "GET", "/goals"),
-                    ("notes", "GET", "/notes"),
-                    ("events", "POST", "/events"),
-                    ("delete_permanent", "POST", "/actions/delete-permanent"),
-                ],
-            ),
+            links: links.shown.then_some(MemberLinks {
+                data_center: links.data_center,
+                list: &audience.id,
+                member: member.hash,
+            }),
             id,
             email_address: &member.email,
             unique_email_id: unique_email_id(member.hash),
@@ -195,6 +186,82 @@ impl<'a> MemberView<'a> {
             tags: Tags { audience, member },
             list_id: &audience.id,
         }
+    }
+}
+
+/// Relation, method and path of a member's links.
+const MEMBER_LINKS: [(&str, &str, &str); 9] = [
+    ("self", "GET", ""),
+    ("update", "PATCH", ""),
+    ("upsert", "PUT", ""),
+    ("delete", "DELETE", ""),
+    ("activity", "GET", "/activity"),
+    ("goals", "GET", "/goals"),
+    ("notes", "GET", "/notes"),
+    ("events", "POST", "/events"),
+    ("delete_permanent", "POST", "/actions/delete-permanent"),
+];
+
+/// A member's links. They are most of a batch's answer, and so written as they are: nothing in them
+/// needs escaping.
+struct MemberLinks<'a> {
+    data_center: &'a str,
+    list: &'a str,
+    member: Hash,
+}
+
+impl Serialize for MemberLinks<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let host = format!("https://{}.api.mailchimp.com", self.data_center);
+        let path = format!("/lists/{}/members/{}", self.list, hex(self.member));
+        let mut json = String::with_capacity(2560);
+        json.push('[');
+        for (position, (rel, method, below)) in MEMBER_LINKS.iter().enumerate() {
+            if position > 0 {
+                json.push(',');
+            }
+            let parts = [
+                "{\"rel\":\"",
+                rel,
+                "\",\"href\":\"",
+                &host,
+                "/3.0",
+                &path,
+                below,
+                "\",\"method\":\"",
+                method,
+            ];
+            json.extend(parts);
+            if *method != "DELETE" {
+                let schema = [
+                    "\",\"targetSchema\":\"",
+                    &host,
+                    "/schema/3.0/Definitions/Lists/Members/Response.json",
+                ];
+                json.extend(schema);
+            }
+            json.push_str("\"}");
+        }
+        json.push(']');
+        RawValue::from_string(json)
+            .map_err(serde::ser::Error::custom)?
+            .serialize(serializer)
+    }
+}
+
+/// The members of a batch's answer, each made when it is written.
+pub(super) struct Narrow<'a> {
+    pub(super) audience: &'a Audience,
+    pub(super) slots: &'a [Slot],
+    pub(super) links: Links<'a>,
+}
+
+impl Serialize for Narrow<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let members = self.slots.iter().filter_map(|slot| self.audience.member(*slot));
+        serializer.collect_seq(
+            members.map(|member| MemberView::new(self.audience, member, Shape::Narrow, self.links)),
+        )
     }
 }
 

@@ -11,7 +11,7 @@ use super::body::{Draft, Place, Reader, describes};
 use super::call::{Call, Handled, Reply};
 use super::member::{self, Hash, Status};
 use super::problem::Problem;
-use super::render::{Link, MemberView, Shape};
+use super::render::{Link, Narrow};
 use super::write::{Writer, check_address};
 
 /// Most members of a batch.
@@ -34,8 +34,8 @@ struct ItemError {
 
 #[derive(Serialize)]
 struct Outcome<'a> {
-    new_members: Vec<MemberView<'a>>,
-    updated_members: Vec<MemberView<'a>>,
+    new_members: Narrow<'a>,
+    updated_members: Narrow<'a>,
     errors: &'a [ItemError],
     total_created: usize,
     total_updated: usize,
@@ -180,19 +180,17 @@ fn item_error(item: &Value, problem: Problem, escape: bool) -> ItemError {
     }
 }
 
-fn answer(
-    call: &Call<'_>,
-    audience: &Audience,
-    created: &[Slot],
-    updated: &[Slot],
-    errors: &[ItemError],
+fn answer<'a>(
+    call: &'a Call<'_>,
+    audience: &'a Audience,
+    created: &'a [Slot],
+    updated: &'a [Slot],
+    errors: &'a [ItemError],
 ) -> Reply {
-    let views = |slots: &[Slot]| -> Vec<MemberView<'_>> {
-        slots
-            .iter()
-            .filter_map(|slot| audience.member(*slot))
-            .map(|member| MemberView::new(audience, member, Shape::Narrow, call.links()))
-            .collect()
+    let views = |slots: &'a [Slot]| Narrow {
+        audience,
+        slots,
+        links: call.links(),
     };
     let outcome = Outcome {
         new_members: views(created),
