@@ -29,6 +29,8 @@ pub(crate) struct Connections {
     /// Names that are written down, with the `type:` beside them, whether they could be opened or not.
     pub(crate) declared_sources: Vec<String>,
     pub(crate) declared_destinations: Vec<(String, String)>,
+    /// Where each connection stands in the file: `sources.NAME`, `destinations.NAME`.
+    pub(crate) places: Vec<(String, Span)>,
     /// No error concerns the file as a whole.
     pub(crate) usable: bool,
     /// The file could be read as YAML, so that a name it does not have is not there.
@@ -111,6 +113,11 @@ impl Opener<'_> {
         };
         for section in ["sources", "destinations"] {
             self.check_names(section);
+            let entries = self.tree.get(section).map(Node::entries).unwrap_or_default();
+            let places = entries
+                .iter()
+                .map(|entry| (format!("{section}.{}", entry.key), entry.key_span));
+            connections.places.extend(places);
         }
         connections.state = self.state(file.state.as_deref().unwrap_or(DEFAULT_STATE));
         connections.usable = !self.faults.iter().any(|fault| {

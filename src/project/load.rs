@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::connections::{self, Connections};
+use super::file::SourceFile;
 use super::mapping::{self, Mapping};
 use super::model::{Project, SyncSpec};
 use super::problem::{Fault, Problem, Severity, did_you_mean, quoted, slashed};
@@ -49,6 +50,8 @@ pub struct Loaded {
     /// connection.
     pub excluded: Vec<String>,
     mappings: Vec<Mapping>,
+    file: SourceFile,
+    places: Vec<(String, Span)>,
 }
 
 /// Reads the project in `root`.
@@ -98,6 +101,8 @@ pub fn load(root: &Path, options: LoadOptions<'_>) -> Loaded {
         problems,
         excluded: Vec::new(),
         mappings,
+        places: connections.places.clone(),
+        file,
     };
     loaded.assemble(root, connections);
     loaded
@@ -297,6 +302,22 @@ impl Loaded {
         let mut fault = Fault::error(span, code, message).maybe_hint(hint).at(path);
         fault.severity = severity;
         Some(self.mapping(sync)?.file.problem(fault))
+    }
+
+    /// A problem of a connection that only showed later: a credential that is refused. `path` is
+    /// `sources.NAME` or `destinations.NAME`; none when there is no such connection.
+    pub fn connection_problem(
+        &self,
+        path: &str,
+        severity: Severity,
+        code: &'static str,
+        message: impl Into<String>,
+        hint: Option<String>,
+    ) -> Option<Problem> {
+        let (_, span) = self.places.iter().find(|(known, _)| known == path)?;
+        let mut fault = Fault::error(*span, code, message).maybe_hint(hint).at(path);
+        fault.severity = severity;
+        Some(self.file.problem(fault))
     }
 
     fn mapping(&self, sync: &str) -> Option<&Mapping> {

@@ -343,3 +343,19 @@ fn an_absent_value_excuses_its_own_connection_alone() {
     assert!(!loaded.has_errors(), "{}", rendered(&loaded));
     assert_eq!(loaded.excluded, ["customers"]);
 }
+
+#[test]
+fn a_secret_in_the_place_of_a_key_is_not_shown() {
+    for settings in [
+        "pat-na1-literal",
+        "'pat na1 literal': x",
+        "token: \"${env:CRM_TOKEN}\", plainliteral",
+    ] {
+        let shown = crm(settings);
+        assert!(
+            shown.contains("error[unknown_key]: this is no key here"),
+            "{shown}"
+        );
+        assert!(!shown.contains("literal"), "{shown}");
+    }
+}
