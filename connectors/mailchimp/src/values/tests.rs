@@ -106,7 +106,7 @@ fn bad_values_are_named_before_a_request_is_spent_on_them() {
             text(r#"{"addr1":"1 Main","city":" ","state":"MA","zip":"1"}"#),
             INVALID_ADDRESS,
         ),
-        (MergeKind::Phone { us: true }, text("030 1234567"), INVALID_PHONE),
+        (MergeKind::Phone { us: true }, text("030 12345678"), INVALID_PHONE),
         (
             MergeKind::Phone { us: true },
             text("617-555-0199 ext"),
