@@ -4,8 +4,6 @@
 //! one place, here. The texts quote addresses and values, so none of them is ever passed on; only
 //! names of fields that the mapping itself has survive.
 
-use std::time::Duration;
-
 use outflow_sdk::destination::{Effect, Outcome, Rejection};
 use outflow_sdk::http::HttpResponse;
 use serde::Deserialize;
@@ -17,9 +15,6 @@ use crate::values::{
     Flaw, INVALID_ADDRESS, INVALID_BIRTHDAY, INVALID_DATE, INVALID_EMAIL, INVALID_LANGUAGE, INVALID_NUMBER,
     INVALID_OPTION, INVALID_PHONE, INVALID_URL, INVALID_ZIP,
 };
-
-/// Mailchimp holds an address that signed up to many lists back for hours; a run does not.
-const SIGN_UP_PAUSE: Duration = Duration::from_secs(30);
 
 /// One refusal: a problem document, or an error of a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -115,9 +110,9 @@ impl Refusal {
 
     /// What it means for one row sent with `verb`.
     pub(crate) fn outcome(&self, verb: Verb, layout: &Layout) -> Outcome {
-        let retry = |code: &str, after| Outcome::Retry {
+        let retry = |code: &str| Outcome::Retry {
             code: code.into(),
-            after,
+            after: None,
         };
         match self.meaning() {
             Meaning::Exists if verb == Verb::Create => Outcome::Applied {
@@ -126,8 +121,9 @@ impl Refusal {
             },
             // It was archived a moment ago: somebody else brought it back, so it is to be looked at anew.
             Meaning::Exists if verb == Verb::Revive => Outcome::StaleRemote,
-            Meaning::SignUps => retry("signup_throttled", Some(SIGN_UP_PAUSE)),
-            Meaning::Unavailable => retry("mailchimp_row_unavailable", None),
+            // It takes hours to days; once this run's few attempts are over, the next one tries again.
+            Meaning::SignUps => retry("signup_throttled"),
+            Meaning::Unavailable => retry("mailchimp_row_unavailable"),
             Meaning::Compliance | Meaning::Forgotten => Outcome::Suppressed(self.rejection(layout)),
             Meaning::Exists | Meaning::Row => Outcome::Rejected(self.rejection(layout)),
         }
