@@ -38,9 +38,8 @@ COPY --from=build --chown=65532:65532 /project /project
 WORKDIR /project
 VOLUME /project
 USER 65532:65532
-# Proves that the binary starts, that the project in /project is valid (secrets that are not set are
-# only warned of) and that its state can be opened. It proves nothing about the destinations: asking
-# them would spend their quota.
+# Proves that the binary starts, that /project/outflow.yaml is valid and that the state can be opened.
+# It proves nothing about the destinations: asking them would spend their quota.
 HEALTHCHECK --interval=60s --timeout=10s --start-period=5s --retries=3 \
     CMD ["outflow", "status", "--json"]
 ENTRYPOINT ["outflow"]

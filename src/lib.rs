@@ -4,6 +4,7 @@
 //! Arrow batches, [`sync`] maps, diffs and plans, [`deliver`] sends inside the account's limits,
 //! [`state`] commits what the destination acknowledged, and the run is reported.
 
+pub mod cli;
 pub mod deliver;
 pub mod project;
 pub mod registry;

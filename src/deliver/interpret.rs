@@ -82,7 +82,9 @@ impl Verdict {
         if remote.is_some() {
             operation.remote = remote;
         }
-        let over = operation.action != Action::Write || effect == Effect::Untouched;
+        // A removal that goes field by field (clear) has later stages like a write: lists to leave.
+        let whole = operation.action != Action::Write && fields.is_empty();
+        let over = whole || effect == Effect::Untouched;
         let last = over || operation.pending.is_empty();
         if !last && operation.pending.len() == before {
             return self.detour(operation, note);

@@ -32,6 +32,7 @@ mod job;
 mod lane;
 mod limiter;
 mod policy;
+mod preview;
 mod retry;
 mod send;
 #[cfg(test)]
@@ -49,6 +50,7 @@ use tokio::sync::watch;
 pub use account::{Account, AccountSnapshot, Accounts};
 pub use clock::{Clock, SystemClock, VirtualClock};
 pub use policy::Policy;
+pub use preview::{Audience, Preview, preview};
 
 /// A boxed cause of an error that is none of ours.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;

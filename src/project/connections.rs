@@ -29,6 +29,8 @@ pub(crate) struct Connections {
     /// Names that are written down, with the `type:` beside them, whether they could be opened or not.
     pub(crate) declared_sources: Vec<String>,
     pub(crate) declared_destinations: Vec<(String, String)>,
+    /// Where each connection stands in the file: `sources.NAME`, `destinations.NAME`.
+    pub(crate) places: Vec<(String, Span)>,
     /// No error concerns the file as a whole.
     pub(crate) usable: bool,
     /// The file could be read as YAML, so that a name it does not have is not there.
@@ -88,7 +90,6 @@ pub(crate) fn read(
         registry,
         references,
         tree: &tree,
-        placeholder: checker.placeholder,
         faults,
     };
     let connections = opener.open_all(value.unwrap_or_default());
@@ -100,7 +101,6 @@ struct Opener<'a> {
     registry: &'a Registry,
     references: &'a References<'a>,
     tree: &'a Node,
-    placeholder: bool,
     faults: Vec<Fault>,
 }
 
@@ -113,6 +113,11 @@ impl Opener<'_> {
         };
         for section in ["sources", "destinations"] {
             self.check_names(section);
+            let entries = self.tree.get(section).map(Node::entries).unwrap_or_default();
+            let places = entries
+                .iter()
+                .map(|entry| (format!("{section}.{}", entry.key), entry.key_span));
+            connections.places.extend(places);
         }
         connections.state = self.state(file.state.as_deref().unwrap_or(DEFAULT_STATE));
         connections.usable = !self.faults.iter().any(|fault| {
@@ -234,8 +239,11 @@ impl Opener<'_> {
                 let mut fault = Fault::error(span, error.code, self.references.scrub(&error.message))
                     .maybe_hint(error.hint.map(|hint| self.references.scrub(&hint)))
                     .at(path);
-                if self.placeholder {
-                    // It may be the placeholder that the connector does not like.
+                let inside = format!("{section}.{name}.");
+                let guessed =
+                    |known: &Fault| known.severity == Severity::Warning && known.path.starts_with(&inside);
+                if self.faults.iter().any(guessed) {
+                    // It may be the stand-in for an absent value that the connector does not like.
                     fault.severity = Severity::Warning;
                 }
                 self.faults.push(fault);

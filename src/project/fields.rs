@@ -9,8 +9,8 @@ use super::scalar;
 use super::tree::{Kind, Node};
 use crate::sync::cast::cast;
 
-/// Operations number fields with 16 bits.
-const MOST: usize = u16::MAX as usize;
+/// No destination's object has nearly as many; operations number fields with 16 bits.
+const MOST: usize = 2_000;
 
 /// The mapped fields in the file's order. Entries with a fault are left out.
 pub(crate) fn read(fields: Fields, tree: &Node, faults: &mut Vec<Fault>) -> Vec<FieldMapping> {
@@ -194,7 +194,7 @@ impl Reader<'_> {
         // may be long.
         let sample: std::collections::BTreeMap<&str, &str> =
             columns.iter().map(|name| (name.as_str(), "")).collect();
-        let tried = (!text.contains("for ")).then(|| template.render(sample));
+        let tried = (!text.contains("for")).then(|| template.render(sample));
         if let Some(Err(error)) = tried
             && matches!(
                 error.kind(),

@@ -105,9 +105,9 @@ impl SourceFile {
         let mut shown: Vec<char> = Vec::with_capacity(chars.len());
         let mut places = Vec::with_capacity(chars.len() + 1);
         let mut masked_before = false;
-        for (at, char) in chars.iter().enumerate() {
+        let hidden = self.hidden_characters(span.line, line, chars.len());
+        for (char, masked) in chars.iter().zip(hidden) {
             places.push(shown.len());
-            let masked = self.is_masked(span.line, at, line);
             match (masked, masked_before) {
                 (true, false) => shown.extend(MASK.chars()),
                 (true, true) => {}
@@ -128,14 +128,26 @@ impl SourceFile {
         })
     }
 
-    /// Whether the character at `at` (from 0) of a line is hidden.
-    fn is_masked(&self, number: usize, at: usize, line: &str) -> bool {
-        let by_span = self.masks.iter().any(|mask| {
-            let start = mask.column - 1;
-            let first = mask.line == number && at >= start && at < start.saturating_add(mask.length);
-            first || (number > mask.line && number < mask.line + mask.lines)
-        });
-        by_span || (self.hide_values && value_begins(line).is_some_and(|start| at >= start))
+    /// For each of a line's `count` characters, whether it is hidden.
+    fn hidden_characters(&self, number: usize, line: &str, count: usize) -> Vec<bool> {
+        let mut hidden = vec![false; count];
+        let mut hide = |from: usize, to: usize| {
+            if let Some(range) = hidden.get_mut(from..to.min(count)) {
+                range.fill(true);
+            }
+        };
+        for mask in &self.masks {
+            if mask.line == number {
+                let from = mask.column - 1;
+                hide(from, from.saturating_add(mask.length));
+            } else if number > mask.line && number < mask.line + mask.lines {
+                hide(0, count);
+            }
+        }
+        if let (true, Some(from)) = (self.hide_values, value_begins(line)) {
+            hide(from, count);
+        }
+        hidden
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::connections::{self, Connections};
+use super::file::SourceFile;
 use super::mapping::{self, Mapping};
 use super::model::{Project, SyncSpec};
 use super::problem::{Fault, Problem, Severity, did_you_mean, quoted, slashed};
@@ -49,6 +50,8 @@ pub struct Loaded {
     /// connection.
     pub excluded: Vec<String>,
     mappings: Vec<Mapping>,
+    file: SourceFile,
+    places: Vec<(String, Span)>,
 }
 
 /// Reads the project in `root`.
@@ -72,13 +75,13 @@ pub fn load(root: &Path, options: LoadOptions<'_>) -> Loaded {
     }
     check_names(&mut mappings);
     check_order(&mut mappings);
-    let mut problems: Vec<Problem> = faults.into_iter().map(|fault| file.problem(fault)).collect();
+    let mut problems: Vec<Problem> = few(faults).into_iter().map(|fault| file.problem(fault)).collect();
     for mapping in &mut mappings {
         if mapping.is_broken() {
             mapping.spec = None;
         }
         let faults = std::mem::take(&mut mapping.faults);
-        problems.extend(faults.into_iter().map(|fault| mapping.file.problem(fault)));
+        problems.extend(few(faults).into_iter().map(|fault| mapping.file.problem(fault)));
     }
     // `outflow.yaml` first: what is wrong there explains what follows.
     problems.sort_by(|a, b| {
@@ -98,9 +101,35 @@ pub fn load(root: &Path, options: LoadOptions<'_>) -> Loaded {
         problems,
         excluded: Vec::new(),
         mappings,
+        places: connections.places.clone(),
+        file,
     };
     loaded.assemble(root, connections);
     loaded
+}
+
+/// At most so many problems of one file are shown: nobody reads more.
+const MOST_PROBLEMS: usize = 100;
+
+/// The first problems of a file, and a last one that counts the others.
+fn few(mut faults: Vec<Fault>) -> Vec<Fault> {
+    if faults.len() <= MOST_PROBLEMS {
+        return faults;
+    }
+    faults.sort_by_key(|fault| fault.severity);
+    let others = faults.split_off(MOST_PROBLEMS);
+    let Some(first) = others.first() else {
+        return faults;
+    };
+    let mut last = first.clone();
+    last.code = "more_problems";
+    last.message = format!(
+        "{} more problems in this file, this one the first of them",
+        others.len()
+    );
+    last.hint = Some("fix those above first".into());
+    faults.push(last);
+    faults
 }
 
 /// YAML files of the mappings folder in the order of their names.
@@ -273,6 +302,22 @@ impl Loaded {
         let mut fault = Fault::error(span, code, message).maybe_hint(hint).at(path);
         fault.severity = severity;
         Some(self.mapping(sync)?.file.problem(fault))
+    }
+
+    /// A problem of a connection that only showed later: a credential that is refused. `path` is
+    /// `sources.NAME` or `destinations.NAME`; none when there is no such connection.
+    pub fn connection_problem(
+        &self,
+        path: &str,
+        severity: Severity,
+        code: &'static str,
+        message: impl Into<String>,
+        hint: Option<String>,
+    ) -> Option<Problem> {
+        let (_, span) = self.places.iter().find(|(known, _)| known == path)?;
+        let mut fault = Fault::error(*span, code, message).maybe_hint(hint).at(path);
+        fault.severity = severity;
+        Some(self.file.problem(fault))
     }
 
     fn mapping(&self, sync: &str) -> Option<&Mapping> {

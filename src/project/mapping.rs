@@ -352,7 +352,8 @@ impl Reader<'_> {
 
     fn check_repeats(&mut self, key: &str) {
         let names = self.tree.get(key).map(Node::texts).unwrap_or_default();
-        for (index, (name, _)) in names.iter().enumerate() {
+        // Longer lists are a problem of their own.
+        for (index, (name, _)) in names.iter().enumerate().take(100) {
             if names.iter().take(index).any(|(earlier, _)| earlier == name) {
                 let message = format!("{} stands in `{key}` twice", quoted(name));
                 self.fault(&format!("{key}.{index}"), "repeated_name", message, None);

@@ -52,7 +52,7 @@ pub(crate) struct MappingFile {
     /// What happens to a record whose row left the model. Required in mode `mirror`, an error in
     /// every other mode.
     pub(crate) removed: Option<Removed>,
-    /// When the sync runs under `outflow serve`.
+    /// When the sync is due. `outflow status` shows it; your own scheduler starts `outflow run`.
     #[schemars(extend("default" = "manual"))]
     pub(crate) schedule: Option<ScheduleEntry>,
     /// The destination's fields and where their values come from: `FIELD: COLUMN`, or a map.
@@ -206,7 +206,7 @@ impl JsonSchema for Names {
         json_schema!({
             "oneOf": [
                 { "type": "string", "minLength": 1 },
-                { "type": "array", "items": { "type": "string", "minLength": 1 }, "minItems": 1 },
+                { "type": "array", "items": { "type": "string", "minLength": 1 }, "minItems": 1, "maxItems": 100 },
             ]
         })
     }

@@ -66,7 +66,10 @@ impl JsonSchema for DestinationConnections {
 /// Keys that mean something to readers of the design but not to this version.
 pub(crate) fn keys_of_later_versions() -> Vec<ForeignKey> {
     [
-        ("http", "set `--listen` on `outflow serve`; tokens come later"),
+        (
+            "http",
+            "this version has no HTTP API: a scheduler starts `outflow run`",
+        ),
         ("hooks", "start runs from outside with `outflow run SYNC`"),
         ("alerts", "watch the exit code of `outflow run`"),
         ("report_to", "read results with `outflow history --json`"),

@@ -3,6 +3,8 @@
 //! Scalars stay text with their style. What a scalar means is decided where a type is expected, so
 //! `NO` never becomes false behind anyone's back.
 
+use std::collections::HashMap;
+
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError};
 
 use super::problem::Fault;
@@ -161,6 +163,8 @@ enum Frame {
         span: Span,
         entries: Vec<Entry>,
         key: Option<(String, Span)>,
+        /// Lines of the keys so far.
+        seen: HashMap<String, usize>,
     },
 }
 
@@ -235,6 +239,7 @@ impl Builder {
                     span,
                     entries: Vec::new(),
                     key: None,
+                    seen: HashMap::new(),
                 })
             }
             Event::SequenceEnd | Event::MappingEnd => match self.stack.pop() {
@@ -287,7 +292,9 @@ impl Builder {
         match self.stack.last_mut() {
             None => self.root = Some(node),
             Some(Frame::Sequence { items, .. }) => items.push(node),
-            Some(Frame::Mapping { entries, key, .. }) => match key.take() {
+            Some(Frame::Mapping {
+                entries, key, seen, ..
+            }) => match key.take() {
                 Some((name, key_span)) => entries.push(Entry {
                     key: name,
                     key_span,
@@ -297,10 +304,9 @@ impl Builder {
                     let Kind::Scalar { text, .. } = node.kind else {
                         return Err(key_fault(node.span));
                     };
-                    if let Some(first) = entries.iter().find(|entry| entry.key == text) {
+                    if let Some(first) = seen.insert(text.clone(), node.span.line) {
                         // Not quoted: it may be a secret in the wrong place.
-                        let first = first.key_span.line;
-                        let message = format!("this key stands here a second time, first on line {first}");
+                        let message = format!("this key stands here a second time, earlier on line {first}");
                         self.faults.push(
                             Fault::error(node.span, "duplicate_key", message).hint("keep one of the two"),
                         );

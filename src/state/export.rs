@@ -18,10 +18,7 @@ impl Store {
     /// # Errors
     /// When the store cannot be read or `out` cannot be written.
     pub fn export(&self, out: impl Write) -> Result<Transferred, StateError> {
-        let connection = self.connect()?;
-        let snapshot = connection
-            .unchecked_transaction()
-            .map_err(|error| self.sql(&error))?;
+        let snapshot = self.snapshot()?;
         let mut export = Export {
             store: self,
             connection: &snapshot,

@@ -14,6 +14,8 @@ mod filter_file;
 mod fixtures;
 mod import;
 mod lines;
+#[cfg(test)]
+mod measure;
 mod model;
 mod rejects;
 mod rows;

@@ -73,15 +73,14 @@ pub struct Lookup {
 }
 
 impl Store {
-    /// Starts looking up rows of a sync. Rows are read somewhat ahead, so commits of the same sync
-    /// may be missed meanwhile.
+    /// Starts looking up rows of a sync, as they are at the first look-up.
     ///
     /// # Errors
     /// When the file cannot be opened once more.
     pub fn lookup(&self, sync: SyncId) -> Result<Lookup, StateError> {
         Ok(Lookup {
             store: self.path().to_owned(),
-            connection: self.connect()?,
+            connection: self.snapshot()?,
             sync,
             block: VecDeque::new(),
             from: KeyHash::MAX,
@@ -100,7 +99,7 @@ impl Store {
         let (cells, seen) = filter.snapshot();
         Ok(Unseen {
             store: self.path().to_owned(),
-            connection: self.connect()?,
+            connection: self.snapshot()?,
             sync,
             cells,
             seen,

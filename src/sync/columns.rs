@@ -314,7 +314,7 @@ pub(crate) enum ColumnMatch {
 }
 
 /// One column of a batch with what its field says about it.
-pub(crate) fn column<'a>(batch: &'a RecordBatch, index: usize) -> (&'a dyn Array, bool) {
+pub(crate) fn column(batch: &RecordBatch, index: usize) -> (&dyn Array, bool) {
     (
         batch.column(index).as_ref(),
         is_json(batch.schema_ref().field(index)),

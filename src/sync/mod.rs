@@ -5,6 +5,7 @@
 //! [`run`] has it delivered and [`ledger`] writes what was acknowledged.
 
 pub(crate) mod cast;
+pub mod check;
 pub mod classify;
 mod columns;
 pub mod diff;

@@ -137,13 +137,19 @@ impl Runner {
     }
 
     async fn attempt(&self, sync: &Arc<SyncSpec>, run: RunId, course: &mut Course) -> Result<(), RunError> {
+        // Nothing is written before the plan is made, so the work can be given up at any point of it.
+        let prepared = tokio::select! {
+            biased;
+            prepared = self.stage.prepare(sync, run) => prepared?,
+            () = asked(self.stop.clone()) => return Err(RunError::Cancelled),
+        };
         let Prepared {
             mut plan,
             mut filter,
             state,
             layout,
             binding,
-        } = self.stage.prepare(sync, run).await?;
+        } = prepared;
         course.tally = plan.tally;
         course.removals = plan.remove;
         course.duplicate_keys = std::mem::take(&mut plan.duplicate_keys);
@@ -252,7 +258,10 @@ impl Runner {
         if let Some(zone) = binding.time_zone()
             && !account.set_time_zone(&zone)
         {
-            tracing::warn!(zone, "unknown time zone; the daily quota's day is taken to end at midnight UTC");
+            tracing::warn!(
+                zone,
+                "unknown time zone; the daily quota's day is taken to end at midnight UTC"
+            );
         }
         let stage = &self.stage;
         let run_facts = RunFacts {
@@ -337,6 +346,14 @@ impl Runner {
         }
         store.checkpoint()?;
         Ok(())
+    }
+}
+
+/// Waits until someone asks to stop.
+async fn asked(mut stop: watch::Receiver<bool>) {
+    if stop.wait_for(|asked| *asked).await.is_err() {
+        // Whoever could ask is gone.
+        std::future::pending::<()>().await;
     }
 }
 

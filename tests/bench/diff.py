@@ -50,7 +50,7 @@ class Outflow:
         self.project = Project(folder() / f"diff-{rows}", program)
         self.project.create(base, base_url, sync=mapping())
         print("adopting the first file", flush=True)
-        self.project.call("state", "reset", SYNC, "--adopt")
+        self.project.call("state", "reset", SYNC, "--adopt", "--yes")
         entry, done = self.project.run()
         if entry["read"] != rows or entry["created"] + entry["updated"] > 0:
             sys.exit(f"adopting sent something, or did not read every row: {entry}")

@@ -53,6 +53,23 @@ async fn clear_empties_what_this_sync_wrote_but_not_the_match() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn clear_also_leaves_the_lists() {
+    let mapping = format!("{}  \"list:Friends\": {{ value: true }}\n", mirror("clear"));
+    let bench = Bench::new(&mirror("clear"), &model(1..=3)).await;
+    bench
+        .twin
+        .define_list("Friends", outflow_sandbox::hubspot::ProcessingType::Manual);
+    bench.map(&mapping);
+    bench.run_ok().await;
+    assert_eq!(bench.twin.lists()[0].members.len(), 3);
+    bench.model(&model(2..=3));
+    let tally = bench.run_ok().await;
+    assert_eq!((tally.removed, bench.twin.lists()[0].members.len()), (1, 2));
+    assert_eq!(bench.field("c1@example.com", "city"), None);
+    assert_eq!(bench.run_ok().await.unchanged, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn keep_forgets_the_row_without_a_request_and_a_return_sends_it_whole() {
     let bench = Bench::new(&mirror("keep"), &model(1..=3)).await;
     bench.run_ok().await;
@@ -68,8 +85,8 @@ async fn keep_forgets_the_row_without_a_request_and_a_return_sends_it_whole() {
 async fn too_many_removals_and_an_empty_model_stop_before_the_first_write() {
     let bench = Bench::new(&mirror("archive"), &model(1..=400)).await;
     bench.run_ok().await;
-    for ids in [1..=200u32, 1..=0] {
-        bench.model(&model(ids));
+    for rows in [200, 0] {
+        bench.model(&model(1..=rows));
         let report = bench.run().await;
         assert_eq!(report.exit() as u8, 6, "{:?}", report.error);
         assert_eq!(bench.requests(), 0);

@@ -185,7 +185,9 @@ impl Client {
 
     /// The account's time zone, once the account was asked for.
     pub(crate) fn time_zone(&self) -> Option<&str> {
-        self.account.get().and_then(|account| account.time_zone.as_deref())
+        self.account
+            .get()
+            .and_then(|account| account.time_zone.as_deref())
     }
 
     /// The account behind the credential, asked for once.

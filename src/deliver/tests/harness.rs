@@ -1,6 +1,6 @@
 //! Runs a delivery and keeps what the ledger was told.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use super::super::{
     Account, DeliveryReport, Fate, Feed, FeedError, Ledger, LedgerError, Policy, Settled, VirtualClock,
     deliver,
 };
-use super::fake::Twin;
+use super::fake::{Twin, identity};
 
 /// 2026-11-02T22:00:00Z.
 pub(super) const EVENING: i64 = 1_793_656_800_000;
@@ -87,6 +87,7 @@ struct Notebook {
     settled: Mutex<Vec<Settled>>,
     read: Arc<AtomicUsize>,
     most_held: AtomicUsize,
+    finals: AtomicUsize,
     takes: Duration,
     fails_after: Option<usize>,
 }
@@ -96,11 +97,13 @@ impl Ledger for Notebook {
     async fn settle(&self, settled: Vec<Settled>) -> Result<(), LedgerError> {
         sleep(self.takes).await;
         let mut all = self.settled.lock().unwrap();
-        let held = self.read.load(Ordering::Relaxed) - all.iter().filter(|one| one.fate.is_final()).count();
+        let held = self.read.load(Ordering::Relaxed) - self.finals.load(Ordering::Relaxed);
         self.most_held.fetch_max(held, Ordering::Relaxed);
         if self.fails_after.is_some_and(|count| all.len() >= count) {
             return Err(LedgerError("the disk is full".into()));
         }
+        let finals = settled.iter().filter(|one| one.fate.is_final()).count();
+        self.finals.fetch_add(finals, Ordering::Relaxed);
         all.extend(settled);
         Ok(())
     }
@@ -202,17 +205,17 @@ impl Ran {
         assert_eq!(finals.len(), self.given.len(), "rows nobody gave");
         let world = self.twin.world();
         assert_eq!(world.violations, Vec::<String>::new());
-        let removed = |key: u64| {
-            self.given
-                .iter()
-                .any(|op| op.action != Action::Write && *op.key == key.to_string())
-        };
+        let removals = self
+            .given
+            .iter()
+            .filter(|operation| operation.action != Action::Write);
+        let removed: HashSet<u64> = removals.map(identity).collect();
         for settled in &self.settled {
             let Fate::Applied { fields, .. } = &settled.fate else {
                 continue;
             };
-            let key: u64 = settled.operation.key.parse().unwrap();
-            if removed(key) {
+            let key = identity(&settled.operation);
+            if removed.contains(&key) {
                 continue;
             }
             for field in fields {

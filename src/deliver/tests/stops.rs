@@ -141,3 +141,19 @@ async fn nothing_to_do_is_done_at_once() {
     assert!(matches!(ran.report.end, End::Done));
     assert_eq!((ran.requests(), ran.took), (0, Duration::ZERO));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_several_threads_and_in_real_time_it_is_the_same() {
+    let rules = Rules {
+        latency_ms: (0, 2),
+        bad: [17, 1_234].into(),
+        atomic: true,
+        ..Rules::default()
+    };
+    let ran = Trial::new(Twin::new(rules), unlimited(8), writes(5_000))
+        .run()
+        .await
+        .check();
+    assert!(matches!(ran.report.end, End::Done));
+    assert_eq!(ran.applied(), 4_998);
+}

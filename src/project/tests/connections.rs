@@ -321,3 +321,41 @@ fn a_broken_connection_takes_only_its_own_syncs() {
     );
     assert_eq!(loaded.excluded, ["customers"]);
 }
+
+#[test]
+fn an_absent_value_excuses_its_own_connection_alone() {
+    let project = "sources:\n  files: { type: files, path: . }\ndestinations:\n  crm: { type: crm, careful: true }\n  mail: { type: mail, api_key: \"${env:NOT_SET}\" }\n";
+    let folder = Folder::new(&[("outflow.yaml", project), ("mappings/customers.yaml", MAPPING)]);
+    let loaded = folder.load(true);
+    let codes: Vec<_> = loaded
+        .problems
+        .iter()
+        .map(|problem| (problem.code, problem.is_error()))
+        .collect();
+    assert_eq!(codes, [("crm_settings", true), ("unset_env", false)]);
+    // A whole address that is absent is none a connector could open: a warning, and its syncs wait.
+    let project = PROJECT.replace(
+        "CRM_TOKEN}\"",
+        "CRM_TOKEN}\", port: \"${env:NOT_SET}\", base_url: broken",
+    );
+    let folder = Folder::new(&[("outflow.yaml", &project), ("mappings/customers.yaml", MAPPING)]);
+    let loaded = folder.load(true);
+    assert!(!loaded.has_errors(), "{}", rendered(&loaded));
+    assert_eq!(loaded.excluded, ["customers"]);
+}
+
+#[test]
+fn a_secret_in_the_place_of_a_key_is_not_shown() {
+    for settings in [
+        "pat-na1-literal",
+        "'pat na1 literal': x",
+        "token: \"${env:CRM_TOKEN}\", plainliteral",
+    ] {
+        let shown = crm(settings);
+        assert!(
+            shown.contains("error[unknown_key]: this is no key here"),
+            "{shown}"
+        );
+        assert!(!shown.contains("literal"), "{shown}");
+    }
+}

@@ -185,7 +185,7 @@ fn a_mapping_has_fields() {
        | ^^^^^^
     ");
     insta::assert_snapshot!(of_mapping(&format!("{}fields:\n  email: email\n  email: mail\n", &MAPPING[..start])), @"
-    mappings/m.yaml:11:3: error[duplicate_key]: this key stands here a second time, first on line 10
+    mappings/m.yaml:11:3: error[duplicate_key]: this key stands here a second time, earlier on line 10
      11 |   email: mail
         |   ^^^^^
        hint: keep one of the two

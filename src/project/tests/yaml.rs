@@ -53,7 +53,7 @@ fn what_is_open_must_be_closed() {
 #[test]
 fn a_key_stands_once() {
     insta::assert_snapshot!(of_mapping(&format!("{MAPPING}sync: customers\n")), @"
-    mappings/m.yaml:12:1: error[duplicate_key]: this key stands here a second time, first on line 2
+    mappings/m.yaml:12:1: error[duplicate_key]: this key stands here a second time, earlier on line 2
      12 | sync: customers
         | ^^^^
        hint: keep one of the two
@@ -258,4 +258,24 @@ fn values_of_an_unreadable_project_file_are_not_shown() {
        |           ^
        hint: close the quotes
     ");
+}
+
+#[test]
+fn a_file_full_of_nonsense_is_told_in_short() {
+    let keys: String = (0..5_000).map(|number| format!("k{number}: x, ")).collect();
+    let folder = Folder::new(&[
+        ("outflow.yaml", PROJECT),
+        ("mappings/m.yaml", &format!("{{ {keys} }}\n")),
+    ]);
+    let loaded = folder.load(false);
+    assert_eq!(loaded.problems.len(), 101);
+    let last = loaded
+        .problems
+        .iter()
+        .find(|problem| problem.code == "more_problems")
+        .unwrap();
+    assert!(last.message.starts_with("4908 more problems"), "{}", last.message);
+    // The same in a file whose values may be secrets.
+    let shown = of_project(&format!("destinations: {{ crm: {{ {keys} }} }}\n"));
+    assert!(shown.lines().all(|line| line.chars().count() < 400));
 }

@@ -369,3 +369,6 @@ fn empty_answers() -> Vec<Given> {
         ("no results", Ok(answer(200, "{\"results\":[],\"errors\":[]}"))),
     ]
 }
+
+#[cfg(test)]
+mod tests;

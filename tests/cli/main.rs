@@ -1,0 +1,12 @@
+//! The `outflow` binary as people and programs use it: arguments in, documents, words and exit codes
+//! out, against a HubSpot twin in this process.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod checks;
+mod demo;
+mod documents;
+mod plans;
+mod project;
+mod runs;
+mod signals;
+mod words;

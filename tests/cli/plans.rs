@@ -1,0 +1,139 @@
+//! `outflow plan`: shows what a run would do, to the byte, and moves nothing.
+
+use serde_json::Value;
+
+use crate::project::Project;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_moves_nothing_and_says_what_the_run_then_does() {
+    let mut project = Project::new(30).await;
+    project.outflow(&["run"]).exits(0);
+    project.set(1, 3, "Oslo");
+    project.set(2, 1, "renamed@example.com");
+    project.remove(3);
+    project.add(["31", "new@example.com", "New", "Rome", "lead"]);
+    project.set(4, 4, "no-such-stage");
+
+    let before = project.outflow(&["state", "show", "--json"]).exits(0).json();
+    project.twin.clear_requests();
+    let plan = project.outflow(&["plan", "--json"]).exits(0).json();
+    assert!(project.writes().is_empty());
+    let after = project.outflow(&["state", "show", "--json"]).exits(0).json();
+    assert_eq!(before["syncs"], after["syncs"]);
+
+    let planned = &plan["syncs"][0];
+    assert_eq!(planned["create"], 1);
+    assert_eq!(planned["update"], 2);
+    assert_eq!(planned["remove"], 1);
+    assert_eq!(
+        planned["rejected"], 1,
+        "the unknown stage is known before it is sent"
+    );
+    assert_eq!(planned["operations"].as_array().unwrap().len(), 4);
+
+    let again = project.outflow(&["plan", "--json"]).exits(0);
+    assert_eq!(again.json(), plan, "the same every time");
+
+    let ran = project.outflow(&["run", "--json"]).exits(1).json();
+    let ran = &ran["syncs"][0];
+    assert_eq!(ran["created"], planned["create"]);
+    assert_eq!(ran["updated"], planned["update"]);
+    assert_eq!(ran["removed"], planned["remove"]);
+    assert_eq!(ran["rejected"], planned["rejected"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operation_names_its_row_and_its_new_values() {
+    let mut project = Project::new(3).await;
+    project.outflow(&["run"]).exits(0);
+    project.set(2, 3, "Oslo");
+    let plan = project.outflow(&["plan", "customers", "--json"]).exits(0).json();
+    let operation = &plan["syncs"][0]["operations"][0];
+    assert_eq!(operation["key"], "2");
+    assert_eq!(operation["op"], "update");
+    assert_eq!(operation["match"], "person2@example.com");
+    assert_eq!(operation["fields"], serde_json::json!({ "city": "Oslo" }));
+
+    let text = project.outflow(&["plan"]).exits(0).stdout;
+    assert!(
+        text.contains("0 to create, 1 to update, 0 to remove, 2 unchanged"),
+        "{text}"
+    );
+    assert!(text.contains("city (changed) → Oslo"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn printed_requests_are_what_the_run_then_sends() {
+    let mut project = Project::new(250).await;
+    compare(&project);
+    for id in 1..=120 {
+        project.set(id, 3, "Oslo");
+    }
+    project.remove(200);
+    compare(&project);
+}
+
+/// Plans with `--requests`, runs, and compares the bytes.
+fn compare(project: &Project) {
+    let printed = project.outflow(&["plan", "--requests"]).exits(0).stdout;
+    let mut planned: Vec<(String, String, String)> = printed.lines().map(parts).collect();
+    project.twin.clear_requests();
+    let ran = project.outflow(&["run", "--json"]).exits(0).json();
+    let mut sent: Vec<(String, String, String)> = project
+        .writes()
+        .into_iter()
+        .map(|request| {
+            let body = String::from_utf8(request.body.to_vec()).unwrap();
+            (request.method, request.path, body)
+        })
+        .collect();
+    assert_eq!(ran["syncs"][0]["requests"], sent.len());
+    // Requests under way together may arrive in any order.
+    planned.sort();
+    sent.sort();
+    assert_eq!(planned, sent);
+}
+
+/// Method, path and body (its bytes) of a printed line.
+fn parts(line: &str) -> (String, String, String) {
+    let value: Value = serde_json::from_str(line).unwrap();
+    let (_, body) = line.split_once("\"body\":").unwrap();
+    (
+        value["method"].as_str().unwrap().into(),
+        value["path"].as_str().unwrap().into(),
+        body.strip_suffix('}').unwrap().into(),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_summary_of_nothing_to_do_asks_the_destination_nothing() {
+    let project = Project::new(10).await;
+    project.outflow(&["run"]).exits(0);
+    project.twin.clear_requests();
+    let plan = project
+        .outflow(&["plan", "customers", "--summary", "--json"])
+        .exits(0)
+        .json();
+    assert_eq!(project.twin.request_count(), 0);
+    assert_eq!(plan["syncs"][0]["unchanged"], 10);
+    assert_eq!(plan["syncs"][0]["requests"], 0);
+    assert!(plan["syncs"][0].get("operations").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn adopting_takes_the_model_as_what_is_there() {
+    let mut project = Project::new(10).await;
+    let refused = project
+        .outflow(&["state", "reset", "customers", "--adopt"])
+        .exits(2);
+    assert!(refused.stderr.contains("--yes"), "{}", refused.stderr);
+    project
+        .outflow(&["state", "reset", "customers", "--adopt", "--yes"])
+        .exits(0);
+    let ran = project.outflow(&["run", "--json"]).exits(0).json();
+    assert_eq!(ran["syncs"][0]["unchanged"], 10);
+    assert_eq!(project.twin.request_count(), 0);
+    project.set(1, 3, "Oslo");
+    let plan = project.outflow(&["plan", "--json"]).exits(0).json();
+    assert_eq!(plan["syncs"][0]["update"], 1);
+}
