@@ -6,5 +6,10 @@
 //! default is what is hardest on the client.
 
 mod clock;
+mod faults;
+mod html;
 pub mod hubspot;
+mod log;
+pub mod mailchimp;
 mod server;
+mod uuid;

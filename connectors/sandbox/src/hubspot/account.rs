@@ -5,8 +5,8 @@ use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::tz::TimeZone;
+use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rand::{RngCore, SeedableRng};
 
 use crate::clock::Clock;
 
@@ -16,9 +16,9 @@ use super::faults::Queue;
 use super::json::iso;
 use super::limits::Meter;
 use super::lists::Lists;
-use super::log::Log;
 use super::options::Options;
 use super::store::{Kind, ObjectStore};
+use crate::log::Log;
 
 /// Record ids start here, so that they have the vendor's eleven digits.
 const FIRST_CONTACT: u64 = 20_140_000_001;
@@ -90,6 +90,11 @@ impl Account {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Milliseconds since the twin started, by its clock.
+    pub(super) fn now_since_start(&self) -> u64 {
+        u64::try_from(self.clock.now_ms() - self.started).unwrap_or_default()
+    }
+
     /// Forgets everything but the settings.
     pub(super) fn reset(&self) {
         let fresh = State::new(&self.options, self.zone.clone(), self.clock.now_ms());
@@ -155,15 +160,7 @@ impl State {
 
     /// A fresh id in the form of a UUID.
     pub(super) fn uuid(&mut self) -> String {
-        let (high, low) = (self.rng.next_u64(), self.rng.next_u64());
-        format!(
-            "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
-            high >> 32,
-            high >> 16 & 0xffff,
-            high & 0xfff,
-            low >> 48 & 0x3fff | 0x8000,
-            low & 0xffff_ffff_ffff
-        )
+        crate::uuid::fresh(&mut self.rng)
     }
 }
 

@@ -10,8 +10,8 @@ use crate::server::{Answer, Asked};
 
 use super::account::Account;
 use super::faults::Fault;
-use super::log::LoggedRequest;
 use super::options::Rate;
+use crate::log::LoggedRequest;
 
 const JSON: &str = "application/json";
 
@@ -63,7 +63,7 @@ fn control(account: &Account, asked: &Asked) -> Result<Value, Refused> {
         }
         (Method::DELETE, "/_twin/faults") => account.faults().clear(),
         (Method::GET, "/_twin/requests") => {
-            return Ok(account.log().all().iter().map(logged).collect());
+            return Ok(account.log().all().iter().map(LoggedRequest::report).collect());
         }
         (Method::DELETE, "/_twin/requests") => account.log().clear(),
         (Method::POST, "/_twin/reset") => account.reset(),
@@ -98,18 +98,4 @@ fn control(account: &Account, asked: &Asked) -> Result<Value, Refused> {
         (_, path) => return Err((StatusCode::NOT_FOUND, format!("no control at {path}"))),
     }
     Ok(json!({ "done": true }))
-}
-
-fn logged(request: &LoggedRequest) -> Value {
-    json!({
-        "n": request.n,
-        "at_ms": request.at_ms,
-        "method": request.method,
-        "path": request.path,
-        "query": request.query,
-        "status": request.status,
-        "body": String::from_utf8_lossy(&request.body),
-        "body_bytes": request.body_bytes,
-        "fault": request.fault,
-    })
 }

@@ -25,7 +25,6 @@ mod limits;
 mod lists;
 mod lists_api;
 mod locks;
-mod log;
 mod merge;
 mod oauth;
 mod objects;
@@ -51,12 +50,12 @@ use serde_json::json;
 
 use crate::server::{Answer, Asked, Ending, Server, Service};
 
+pub use crate::log::LoggedRequest;
 use account::Account;
 pub use arrange::{ArrangeError, ListView, RecordView};
 pub use definitions::{ModificationMetadata, Property, PropertyOption, PropertyType};
 pub use faults::{Fault, FaultKind};
 pub use lists::ProcessingType;
-pub use log::LoggedRequest;
 pub use options::{
     AllFailed, EmailConflict, Grant, LifecycleBackward, NullValue, Options, Rate, SecondaryEmail, Token,
 };
@@ -163,8 +162,13 @@ impl Service for Front {
         let logged = {
             let mut log = account.log();
             log.begin();
-            log.keeps()
-                .then(|| log.keep(logged(account, &asked, fault.as_ref())))
+            log.keeps().then(|| {
+                log.keep(LoggedRequest::new(
+                    account.now_since_start(),
+                    &asked,
+                    fault.as_ref().map(FaultKind::name),
+                ))
+            })
         };
         let in_flight = InFlight(account);
         let answer = answer(account, &asked, fault).await;
@@ -178,20 +182,6 @@ impl Service for Front {
             account.log().settle(n, status);
         }
         answer
-    }
-}
-
-fn logged(account: &Account, asked: &Asked, fault: Option<&FaultKind>) -> LoggedRequest {
-    LoggedRequest {
-        n: 0,
-        at_ms: u64::try_from(account.clock.now_ms() - account.started).unwrap_or_default(),
-        method: asked.method.to_string(),
-        path: asked.uri.path().to_owned(),
-        query: asked.uri.query().unwrap_or_default().to_owned(),
-        status: 0,
-        body: asked.body.clone(),
-        body_bytes: asked.body.len(),
-        fault: fault.map(FaultKind::name),
     }
 }
 

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use crate::server::Asked;
+
 /// One request as it came in and how it was answered.
 #[derive(Clone, Debug)]
 pub struct LoggedRequest {
@@ -28,15 +30,45 @@ pub struct LoggedRequest {
 }
 
 impl LoggedRequest {
+    /// A request that came in `at_ms` after the twin's start; its number and status are set later.
+    pub(crate) fn new(at_ms: u64, asked: &Asked, fault: Option<&'static str>) -> Self {
+        Self {
+            n: 0,
+            at_ms,
+            method: asked.method.to_string(),
+            path: asked.uri.path().to_owned(),
+            query: asked.uri.query().unwrap_or_default().to_owned(),
+            status: 0,
+            body: asked.body.clone(),
+            body_bytes: asked.body.len(),
+            fault,
+        }
+    }
+
     /// The body as JSON; `Null` when it is none.
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// The request as control answers show it.
+    pub(crate) fn report(&self) -> serde_json::Value {
+        serde_json::json!({
+            "n": self.n,
+            "at_ms": self.at_ms,
+            "method": self.method,
+            "path": self.path,
+            "query": self.query,
+            "status": self.status,
+            "body": String::from_utf8_lossy(&self.body),
+            "body_bytes": self.body_bytes,
+            "fault": self.fault,
+        })
     }
 }
 
 /// The latest requests.
 #[derive(Debug)]
-pub(super) struct Log {
+pub(crate) struct Log {
     requests: VecDeque<LoggedRequest>,
     keep: usize,
     body_bytes: usize,
@@ -47,7 +79,7 @@ pub(super) struct Log {
 }
 
 impl Log {
-    pub(super) fn new(keep: usize, body_bytes: usize) -> Self {
+    pub(crate) fn new(keep: usize, body_bytes: usize) -> Self {
         Self {
             requests: VecDeque::new(),
             keep,
@@ -60,24 +92,24 @@ impl Log {
     }
 
     /// Counts a request that came in.
-    pub(super) fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         self.issued += 1;
         self.in_flight += 1;
         self.most_in_flight = self.most_in_flight.max(self.in_flight);
     }
 
     /// Counts a request as over.
-    pub(super) fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
     /// Whether requests are kept at all.
-    pub(super) fn keeps(&self) -> bool {
+    pub(crate) fn keeps(&self) -> bool {
         self.keep > 0
     }
 
     /// Keeps a request and gives its number.
-    pub(super) fn keep(&mut self, mut request: LoggedRequest) -> u64 {
+    pub(crate) fn keep(&mut self, mut request: LoggedRequest) -> u64 {
         request.n = self.issued;
         if request.body.len() > self.body_bytes {
             request.body.truncate(self.body_bytes);
@@ -91,35 +123,35 @@ impl Log {
     }
 
     /// Sets the status of a kept request once it is known.
-    pub(super) fn settle(&mut self, n: u64, status: u16) {
+    pub(crate) fn settle(&mut self, n: u64, status: u16) {
         if let Some(request) = self.requests.iter_mut().rev().find(|request| request.n == n) {
             request.status = status;
         }
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.requests.clear();
         self.cleared = self.issued;
         self.most_in_flight = self.in_flight;
     }
 
-    pub(super) fn all(&self) -> Vec<LoggedRequest> {
+    pub(crate) fn all(&self) -> Vec<LoggedRequest> {
         self.requests.iter().cloned().collect()
     }
 
-    pub(super) fn latest(&self, count: usize) -> impl Iterator<Item = &LoggedRequest> {
+    pub(crate) fn latest(&self, count: usize) -> impl Iterator<Item = &LoggedRequest> {
         self.requests.iter().rev().take(count)
     }
 
-    pub(super) fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.issued - self.cleared
     }
 
-    pub(super) fn in_flight(&self) -> usize {
+    pub(crate) fn in_flight(&self) -> usize {
         self.in_flight
     }
 
-    pub(super) fn most_in_flight(&self) -> usize {
+    pub(crate) fn most_in_flight(&self) -> usize {
         self.most_in_flight
     }
 }

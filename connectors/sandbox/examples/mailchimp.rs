@@ -1,0 +1,50 @@
+//! Runs the Mailchimp twin by itself: prints its base URL and serves until it is interrupted.
+
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use clap::Parser;
+use outflow_sandbox::mailchimp::{Options, Twin};
+
+/// A local Mailchimp.
+#[derive(Parser)]
+struct Arguments {
+    /// Port on 127.0.0.1; 0 takes a free one.
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+    /// Keep no requests (for benchmarks).
+    #[arg(long)]
+    no_log: bool,
+    /// Milliseconds every request waits.
+    #[arg(long, default_value_t = 0)]
+    latency_ms: u64,
+    /// Requests answered at the same time; 0 for any number.
+    #[arg(long, default_value_t = 10)]
+    connections: usize,
+    /// Take addresses of reserved domains, such as example.com, for real ones.
+    #[arg(long)]
+    allow_example_addresses: bool,
+}
+
+#[tokio::main]
+async fn main() -> io::Result<()> {
+    let arguments = Arguments::parse();
+    let mut options = Options {
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port)),
+        latency: Duration::from_millis(arguments.latency_ms),
+        connections: (arguments.connections > 0).then_some(arguments.connections),
+        ..Options::default()
+    };
+    if arguments.no_log {
+        options.log_requests = 0;
+    }
+    if arguments.allow_example_addresses {
+        options.fake_domains.clear();
+    }
+    let twin = Twin::start(options).await?;
+    let mut stdout = io::stdout();
+    writeln!(stdout, "{}", twin.base_url())?;
+    stdout.flush()?;
+    tokio::signal::ctrl_c().await
+}

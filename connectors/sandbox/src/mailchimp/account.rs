@@ -1,0 +1,131 @@
+//! The account behind a twin: everything its requests read and change.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use crate::clock::Clock;
+use crate::log::Log;
+
+use super::AUDIENCE;
+use super::audience::Audience;
+use super::auth::Credentials;
+use super::batches::Batches;
+use super::faults::Queue;
+use super::options::Options;
+use super::problem::Problem;
+
+/// Numbers of audiences in the vendor's pages start here.
+const FIRST_WEB_ID: u64 = 612_001;
+
+/// One account: settings that do not change, and what does behind three locks.
+#[derive(Debug)]
+pub(super) struct Account {
+    pub(super) options: Options,
+    pub(super) clock: Clock,
+    pub(super) started: i64,
+    state: Mutex<State>,
+    log: Mutex<Log>,
+    faults: Mutex<Queue>,
+}
+
+/// What requests change.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) audiences: Vec<Audience>,
+    pub(super) credentials: Credentials,
+    pub(super) batches: Batches,
+    pub(super) connections: Option<usize>,
+    pub(super) latency: std::time::Duration,
+    pub(super) rng: StdRng,
+}
+
+impl Account {
+    pub(super) fn new(options: Options) -> Self {
+        let clock = Clock::default();
+        let started = clock.now_ms();
+        Self {
+            started,
+            state: Mutex::new(State::new(&options, started)),
+            log: Mutex::new(Log::new(options.log_requests, options.log_body_bytes)),
+            faults: Mutex::new(Queue::default()),
+            clock,
+            options,
+        }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn faults(&self) -> MutexGuard<'_, Queue> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Milliseconds since the twin started, by its clock.
+    pub(super) fn now_since_start(&self) -> u64 {
+        u64::try_from(self.clock.now_ms() - self.started).unwrap_or_default()
+    }
+
+    /// Forgets everything but the settings.
+    pub(super) fn reset(&self) {
+        let fresh = State::new(&self.options, self.clock.now_ms());
+        *self.state() = fresh;
+        self.faults().clear();
+        self.log().clear();
+    }
+}
+
+impl State {
+    fn new(options: &Options, now: i64) -> Self {
+        let name = options.audience.clone();
+        Self {
+            audiences: vec![Audience::new(AUDIENCE.into(), FIRST_WEB_ID, name, now)],
+            credentials: Credentials::new(options),
+            batches: Batches::default(),
+            connections: options.connections,
+            latency: options.latency,
+            rng: StdRng::seed_from_u64(options.seed),
+        }
+    }
+
+    /// A fresh id in the form of a UUID.
+    pub(super) fn uuid(&mut self) -> String {
+        crate::uuid::fresh(&mut self.rng)
+    }
+
+    /// A fresh id of ten hexadecimal digits.
+    pub(super) fn short_id(&mut self) -> String {
+        format!("{:010x}", self.rng.random::<u64>() >> 24)
+    }
+
+    /// Adds an audience and gives its position.
+    pub(super) fn add_audience(&mut self, name: &str, now: i64) -> usize {
+        let id = self.short_id();
+        let web_id = self
+            .audiences
+            .iter()
+            .map(|audience| audience.web_id)
+            .max()
+            .map_or(FIRST_WEB_ID, |last| last + 1);
+        self.audiences
+            .push(Audience::new(id, web_id, name.to_owned(), now));
+        self.audiences.len() - 1
+    }
+
+    /// The audience of an id.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) fn audience(&mut self, id: &str) -> Result<&mut Audience, Problem> {
+        self.audiences
+            .iter_mut()
+            .find(|audience| audience.id == id)
+            .ok_or_else(Problem::not_found)
+    }
+}

@@ -1,0 +1,296 @@
+//! A twin of Mailchimp's Marketing API 3.0: audiences with merge fields, interests, tags and static
+//! segments, members one by one and in batches of 500, asynchronous batches, limits and faults.
+//!
+//! One request goes: [`call`] (credential, route) → [`members_api`], [`subscribe`], … → [`body`] (does it
+//! fit the schema?) → [`values`] (do the merge values fit?) → [`write`] (may it be done?) → [`audience`]
+//! → [`render`].
+//!
+//! Outside the API's space there are a page for people at `/`, `GET /oauth2/metadata`, the results of
+//! batches, and control paths for other processes: `POST|DELETE /_twin/faults`,
+//! `GET|DELETE /_twin/requests`, `POST /_twin/reset`, `PUT /_twin/connections`, `PUT /_twin/latency`,
+//! `POST /_twin/clock`, `POST /_twin/credentials/revoke`, `POST /_twin/audiences`, `PUT /_twin/required`,
+//! `POST /_twin/members/{unsubscribe|clean|review|confirm|forget|throttle}`.
+
+mod account;
+mod arrange;
+mod audience;
+mod auth;
+mod batches;
+mod body;
+mod call;
+mod control;
+mod events;
+mod faults;
+mod interests;
+mod lists_api;
+mod member;
+mod members_api;
+mod merge_api;
+mod merge_field;
+mod oauth;
+mod options;
+mod page;
+mod problem;
+mod query;
+mod render;
+mod segments;
+mod subscribe;
+mod tags;
+#[cfg(test)]
+mod tests;
+mod values;
+mod write;
+
+use std::io;
+use std::sync::Arc;
+
+use hyper::StatusCode;
+use serde_json::json;
+
+use crate::server::{Answer, Asked, Ending, Server, Service};
+
+use account::Account;
+use problem::Problem;
+
+pub use crate::log::LoggedRequest;
+pub use arrange::{ArrangeError, MemberView};
+pub use faults::{Fault, FaultKind};
+pub use member::Status;
+pub use merge_field::{MergeField, MergeOptions, MergeType};
+pub use options::{BadTag, LargeCount, LongValue, NullValue, Options, Overload, WrongDataCenter};
+
+/// Id of the audience there is from the start.
+pub const AUDIENCE: &str = "a1b2c3d4e5";
+
+/// A running twin; dropping it stops the server.
+pub struct Twin {
+    account: Arc<Account>,
+    server: Server,
+}
+
+impl Twin {
+    /// Starts a twin on the current tokio runtime.
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub async fn start(options: Options) -> io::Result<Self> {
+        let listen = options.listen;
+        let account = Arc::new(Account::new(options));
+        let server = Server::start(listen, Arc::new(Front(Arc::clone(&account)))).await?;
+        Ok(Self { account, server })
+    }
+
+    /// Where it listens, such as `http://127.0.0.1:4720`; the API is below `/3.0`.
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.server.address())
+    }
+
+    /// Requests to the API, oldest first, as many as are kept.
+    pub fn requests(&self) -> Vec<LoggedRequest> {
+        self.account.log().all()
+    }
+
+    /// Requests to the API since the start or the last [`Twin::clear_requests`], kept or not.
+    pub fn request_count(&self) -> u64 {
+        self.account.log().count()
+    }
+
+    /// Requests to the API that are being answered, those whose client went away included.
+    pub fn in_flight(&self) -> usize {
+        self.account.log().in_flight()
+    }
+
+    /// Most requests that were in flight at once.
+    pub fn most_in_flight(&self) -> usize {
+        self.account.log().most_in_flight()
+    }
+
+    /// Forgets the requests so far.
+    pub fn clear_requests(&self) {
+        self.account.log().clear();
+    }
+
+    /// Queues a fault. Of several that match a request, the one queued first hits it.
+    pub fn inject(&self, fault: Fault) {
+        self.account.faults().push(fault);
+    }
+
+    /// Drops the faults still waiting.
+    pub fn clear_faults(&self) {
+        self.account.faults().clear();
+    }
+}
+
+/// What the server calls.
+struct Front(Arc<Account>);
+
+/// Counts a request as over, whatever becomes of it.
+struct InFlight(Arc<Account>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.log().end();
+    }
+}
+
+impl Service for Front {
+    async fn answer(&self, asked: Asked) -> Answer {
+        let account = Arc::clone(&self.0);
+        let path = asked.uri.path();
+        if path.starts_with("/_twin/") {
+            return control::answer(&account, &asked);
+        }
+        if path == "/" {
+            return page::answer(&account, &asked);
+        }
+        if path.starts_with("/batch-results/") {
+            return batches::results(&account, &asked);
+        }
+        // In a task of its own: a request whose client went away is carried out all the same, and
+        // counts among the simultaneous ones until it is.
+        match tokio::spawn(serve(account, asked)).await {
+            Ok(answer) => answer,
+            Err(_) => Answer::cut(),
+        }
+    }
+}
+
+async fn serve(account: Arc<Account>, asked: Asked) -> Answer {
+    let limit = account.state().connections;
+    let (logged, fault, too_many) = {
+        let mut log = account.log();
+        log.begin();
+        let too_many = limit.is_some_and(|limit| log.in_flight() > limit);
+        // A request too many is none that a fault could hit.
+        let fault = if too_many {
+            None
+        } else {
+            account.faults().take(asked.method.as_str(), asked.uri.path())
+        };
+        let name = fault.as_ref().map(FaultKind::name);
+        let request = LoggedRequest::new(account.now_since_start(), &asked, name);
+        (log.keeps().then(|| log.keep(request)), fault, too_many)
+    };
+    let counted = InFlight(Arc::clone(&account));
+    let answer = if too_many {
+        overloaded(&account)
+    } else {
+        answer(&account, &asked, fault).await
+    };
+    drop(counted);
+    if let Some(n) = logged {
+        let status = if answer.ending == Ending::Cut {
+            0
+        } else {
+            answer.status.as_u16()
+        };
+        account.log().settle(n, status);
+    }
+    answer
+}
+
+async fn answer(account: &Account, asked: &Asked, fault: Option<FaultKind>) -> Answer {
+    let mut wait = account.state().latency;
+    if let Some(FaultKind::Latency { time }) = fault {
+        wait += time;
+    }
+    if !wait.is_zero() {
+        tokio::time::sleep(wait).await;
+    }
+    let mut omit_last = false;
+    let ending = match fault {
+        None | Some(FaultKind::Latency { .. }) => Ending::Whole,
+        Some(FaultKind::CutAfter) => Ending::Cut,
+        Some(FaultKind::Truncated) => Ending::Truncated,
+        Some(FaultKind::CutBefore) => return Answer::cut(),
+        Some(FaultKind::OmitLast) => {
+            omit_last = true;
+            Ending::Whole
+        }
+        Some(other) => return hit(account, other),
+    };
+    let mut answer = if asked.uri.path() == "/oauth2/metadata" {
+        oauth::metadata(account, asked)
+    } else {
+        call::answer(account, asked, omit_last)
+    };
+    answer.ending = ending;
+    answer
+}
+
+/// The answer to a request too many.
+fn overloaded(account: &Account) -> Answer {
+    match account.options.overload {
+        Overload::Problem => refuse(account, &Problem::too_many_requests()),
+        Overload::Page => edge(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests"),
+        Overload::Forbidden => edge(StatusCode::FORBIDDEN, "Forbidden"),
+    }
+}
+
+fn refuse(account: &Account, problem: &Problem) -> Answer {
+    let instance = account.state().uuid();
+    call::dressed(call::refusal(problem, &instance), &instance)
+}
+
+/// A page of what stands in front of the API: no JSON, no request id.
+fn edge(status: StatusCode, title: &str) -> Answer {
+    let body = format!(
+        "<html>\r\n<head><title>{code} {title}</title></head>\r\n<body>\r\n<center><h1>{code} {title}</h1></center>\r\n<hr><center>openresty</center>\r\n</body>\r\n</html>\r\n",
+        code = status.as_u16()
+    );
+    let mut answer = Answer::new(status, "text/html", body);
+    answer.set("server", "openresty");
+    answer
+}
+
+/// Faults that answer without looking at the request.
+fn hit(account: &Account, fault: FaultKind) -> Answer {
+    match fault {
+        FaultKind::Status { code, body, headers } => {
+            let mut answer = refuse(account, &Problem::of_status(status(code)));
+            if let Some(body) = body {
+                answer.body = body.into();
+            }
+            for (name, value) in headers {
+                if let (Ok(name), Ok(value)) = (name.parse(), value.parse()) {
+                    answer.headers.push((name, value));
+                }
+            }
+            answer
+        }
+        FaultKind::Html { code } => edge(status(code), "Bad Gateway"),
+        FaultKind::EmptyOk => {
+            let body = json!({
+                "new_members": [],
+                "updated_members": [],
+                "errors": [],
+                "total_created": 0,
+                "total_updated": 0,
+                "error_count": 0,
+            });
+            Answer::new(StatusCode::OK, call::JSON, body.to_string())
+        }
+        FaultKind::Connections429 => refuse(account, &Problem::too_many_requests()),
+        FaultKind::Edge429 => edge(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests"),
+        FaultKind::Edge403 => edge(StatusCode::FORBIDDEN, "Forbidden"),
+        FaultKind::Blocked503 => {
+            let reference = account.state().short_id();
+            let body = format!(
+                "<html><head><title>Request Blocked</title></head><body><h1>Request Blocked</h1><p>Reference Number: {reference}</p></body></html>\n"
+            );
+            Answer::new(StatusCode::SERVICE_UNAVAILABLE, "text/html", body)
+        }
+        FaultKind::Internal500 => refuse(account, &Problem::internal()),
+        FaultKind::UserDisabled403 => refuse(account, &Problem::user_disabled()),
+        FaultKind::MethodDisabled503 => refuse(account, &Problem::method_disabled()),
+        FaultKind::Latency { .. }
+        | FaultKind::CutBefore
+        | FaultKind::CutAfter
+        | FaultKind::Truncated
+        | FaultKind::OmitLast => Answer::cut(),
+    }
+}
+
+fn status(code: u16) -> StatusCode {
+    StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
