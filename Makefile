@@ -52,7 +52,8 @@ unit:
 # The vendors' own SDKs against the twins. Built as for `unit`, so that nothing is built twice.
 sdk: $(SETUP)
 	@$(STEP) sdk bash -c 'cargo build --quiet --workspace --all-targets --locked && \
-	    OUTFLOW_TWIN_BIN=$${CARGO_TARGET_DIR:-target}/debug/examples/hubspot tests/sdk/run'
+	    examples=$${CARGO_TARGET_DIR:-target}/debug/examples && \
+	    OUTFLOW_TWIN_BIN=$$examples/hubspot OUTFLOW_MAILCHIMP_TWIN_BIN=$$examples/mailchimp tests/sdk/run'
 
 # kill -9 at random moments, and a sync of TPC-DS checked value by value; both have larger scales.
 kill: $(SETUP)

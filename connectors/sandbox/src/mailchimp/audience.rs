@@ -2,8 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde::{Deserialize, Serialize};
-
 use super::member::{self, Hash, Member, Status};
 use super::merge_field::{self, MergeField};
 
@@ -11,7 +9,7 @@ use super::merge_field::{self, MergeField};
 pub(super) type Slot = usize;
 
 /// A group of interests.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Category {
     pub(super) id: String,
     pub(super) title: String,
@@ -20,7 +18,7 @@ pub(super) struct Category {
 }
 
 /// One interest.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Interest {
     pub(super) id: String,
     pub(super) category: String,
@@ -29,7 +27,7 @@ pub(super) struct Interest {
 }
 
 /// A static segment, which is a tag by another name. Times are milliseconds since 1970.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Segment {
     pub(super) id: u32,
     pub(super) name: String,
@@ -38,7 +36,7 @@ pub(super) struct Segment {
 }
 
 /// Something members can permit, in audiences that ask for it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Permission {
     pub(super) id: String,
     pub(super) text: String,

@@ -93,10 +93,17 @@ fn limited(text: &str, options: &Options) -> Result<String, Bad> {
         LongValue::Refuse => Err(bad(
             "This value is too long. It should have 255 characters or less.",
         )),
-        LongValue::Cut => Ok(text
-            .get(..text.floor_char_boundary(MOST_BYTES))
-            .unwrap_or_default()
-            .to_owned()),
+        LongValue::Cut => {
+            // The last letter that begins within the limit may not end there.
+            let ends = text
+                .char_indices()
+                .map(|(start, letter)| start + letter.len_utf8());
+            let end = ends
+                .take_while(|end| *end <= MOST_BYTES)
+                .last()
+                .unwrap_or_default();
+            Ok(text.get(..end).unwrap_or_default().to_owned())
+        }
     }
 }
 

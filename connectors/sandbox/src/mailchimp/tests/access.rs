@@ -72,11 +72,17 @@ async fn paths_nobody_serves_and_methods_nobody_has() {
     for path in ["/nope", "/lists/0000000000", "/lists/0000000000/members"] {
         assert_eq!(
             bench.get(path).await.problem(),
-            (404, "Resource Not Found", "The requested resource could not be found."),
+            (
+                404,
+                "Resource Not Found",
+                "The requested resource could not be found."
+            ),
             "{path}"
         );
     }
-    let got = bench.send(bench.outside("GET", "/2.0/ping").bearer_auth(KEY)).await;
+    let got = bench
+        .send(bench.outside("GET", "/2.0/ping").bearer_auth(KEY))
+        .await;
     assert_eq!(got.status, 404);
     let got = bench.post("/ping", json!({})).await;
     assert_eq!((got.problem().0, got.header("allow")), (405, Some("GET")));
@@ -108,7 +114,10 @@ async fn the_method_can_be_overridden_on_post_alone() {
 async fn answers_have_the_vendors_headers_and_none_about_limits() {
     let bench = Bench::new().await;
     let got = bench.get(&list("")).await;
-    assert_eq!(got.header("content-type"), Some("application/json; charset=utf-8"));
+    assert_eq!(
+        got.header("content-type"),
+        Some("application/json; charset=utf-8")
+    );
     assert_eq!(got.header("server"), Some("openresty"));
     assert!(got.header("link").unwrap().contains("describedBy"));
     assert!(got.header("x-request-id").is_some());
@@ -122,7 +131,9 @@ async fn answers_have_the_vendors_headers_and_none_about_limits() {
 #[tokio::test]
 async fn bodies_that_are_no_objects_are_refused() {
     let bench = Bench::new().await;
-    let broken = bench.send(bench.request("POST", &list("/members")).body("{")).await;
+    let broken = bench
+        .send(bench.request("POST", &list("/members")).body("{"))
+        .await;
     assert_eq!(
         broken.problem(),
         (
@@ -168,7 +179,10 @@ async fn audiences_are_listed_created_changed_and_deleted() {
             "total_items": 2,
         })
     );
-    assert_eq!(bench.get("/lists?count=1&offset=1").await.body["lists"][0]["id"], other);
+    assert_eq!(
+        bench.get("/lists?count=1&offset=1").await.body["lists"][0]["id"],
+        other
+    );
     let holding = bench.get("/lists?email=ADA%40domain.tld").await;
     assert_eq!(holding.body["lists"][0]["id"], AUDIENCE);
     assert_eq!(holding.body["total_items"], 1);

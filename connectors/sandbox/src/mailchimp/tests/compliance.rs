@@ -8,9 +8,13 @@ use super::{AUDIENCE, Bench, list, path};
 async fn whoever_left_through_the_api_can_be_subscribed_again() {
     let bench = Bench::new().await;
     bench.add("ada@domain.tld", json!({})).await;
-    let left = bench.put(&path("ada@domain.tld"), json!({ "status": "unsubscribed" })).await;
+    let left = bench
+        .put(&path("ada@domain.tld"), json!({ "status": "unsubscribed" }))
+        .await;
     assert_eq!(left.body["unsubscribe_reason"], "N/A (Unsubscribed by admin)");
-    let back = bench.put(&path("ada@domain.tld"), json!({ "status": "subscribed" })).await;
+    let back = bench
+        .put(&path("ada@domain.tld"), json!({ "status": "subscribed" }))
+        .await;
     assert_eq!((back.status, &back.body["status"]), (200, &json!("subscribed")));
     assert!(back.body.get("unsubscribe_reason").is_none());
 }
@@ -21,7 +25,13 @@ async fn whoever_left_by_themselves_or_bounced_cannot() {
         let bench = Bench::new().await;
         bench.add("ada@domain.tld", json!({})).await;
         let body = json!({ "list_id": AUDIENCE, "email_address": "ada@domain.tld" });
-        assert_eq!(bench.control("POST", &format!("members/{deed}"), body).await.status, 200);
+        assert_eq!(
+            bench
+                .control("POST", &format!("members/{deed}"), body)
+                .await
+                .status,
+            200
+        );
         let before = bench.twin.member(AUDIENCE, "ada@domain.tld").unwrap().status;
         for method in ["PUT", "PATCH"] {
             let body = json!({ "status": "subscribed", "merge_fields": { "FNAME": "Ada" } });
@@ -41,12 +51,21 @@ async fn whoever_left_by_themselves_or_bounced_cannot() {
         let fields = json!({ "status_if_new": "subscribed", "merge_fields": { "FNAME": "Ada" } });
         let got = bench.put(&path("ada@domain.tld"), fields).await;
         assert_eq!((got.status, &got.body["status"]), (200, &json!(before.name())));
-        let pending = bench.put(&path("ada@domain.tld"), json!({ "status": "pending" })).await;
-        assert_eq!((pending.status, &pending.body["status"]), (200, &json!("pending")));
-        let forced = bench.put(&path("ada@domain.tld"), json!({ "status": "subscribed" })).await;
+        let pending = bench
+            .put(&path("ada@domain.tld"), json!({ "status": "pending" }))
+            .await;
+        assert_eq!(
+            (pending.status, &pending.body["status"]),
+            (200, &json!("pending"))
+        );
+        let forced = bench
+            .put(&path("ada@domain.tld"), json!({ "status": "subscribed" }))
+            .await;
         assert_eq!(forced.status, 400, "only the contact confirms");
         bench.twin.confirm(AUDIENCE, "ada@domain.tld").unwrap();
-        let free = bench.put(&path("ada@domain.tld"), json!({ "status": "subscribed" })).await;
+        let free = bench
+            .put(&path("ada@domain.tld"), json!({ "status": "subscribed" }))
+            .await;
         assert_eq!(free.status, 200);
     }
 }
@@ -82,7 +101,11 @@ async fn whoever_was_deleted_for_good_stays_away() {
         assert_eq!(batch.body["errors"][0]["error"], detail);
     }
     let moved = bench
-        .call("PATCH", &path("old@domain.tld"), json!({ "email_address": "ada@domain.tld" }))
+        .call(
+            "PATCH",
+            &path("old@domain.tld"),
+            json!({ "email_address": "ada@domain.tld" }),
+        )
         .await;
     assert_eq!(moved.problem().1, "Forgotten Email Not Subscribed");
 }

@@ -7,7 +7,9 @@ use super::{Bench, id, list, path};
 #[tokio::test]
 async fn a_new_member_is_answered_whole_and_the_same_again_is_refused() {
     let bench = Bench::new().await;
-    let got = bench.add("Ada@Domain.tld", json!({ "FNAME": "Ada", "LNAME": "L" })).await;
+    let got = bench
+        .add("Ada@Domain.tld", json!({ "FNAME": "Ada", "LNAME": "L" }))
+        .await;
     let member = &got.body;
     assert_eq!(member["id"], id("ada@domain.tld"));
     assert_eq!(member["email_address"], "Ada@Domain.tld");
@@ -50,7 +52,10 @@ async fn a_member_is_found_by_hash_address_and_contact_id() {
 async fn a_put_changes_what_it_mentions_and_nothing_else() {
     let bench = Bench::new().await;
     bench
-        .add("ada@domain.tld", json!({ "FNAME": "Ada", "LNAME": "L", "PHONE": "000" }))
+        .add(
+            "ada@domain.tld",
+            json!({ "FNAME": "Ada", "LNAME": "L", "PHONE": "000" }),
+        )
         .await;
     let body = json!({ "merge_fields": { "FNAME": "A.", "PHONE": "", "NOPE": "x", "fname": "y" } });
     let got = bench.put(&path("ada@domain.tld"), body).await;
@@ -70,7 +75,9 @@ async fn a_put_creates_with_a_status_of_its_own_or_not_at_all() {
         .await;
     assert_eq!(lacking.problem().0, 400);
     assert!(bench.twin.members(super::AUDIENCE).is_empty());
-    let nameless = bench.put(&path("a@domain.tld"), json!({ "status": "subscribed" })).await;
+    let nameless = bench
+        .put(&path("a@domain.tld"), json!({ "status": "subscribed" }))
+        .await;
     assert_eq!(nameless.status, 400);
     for (email, key) in [("a@domain.tld", "status"), ("b@domain.tld", "status_if_new")] {
         let got = bench
@@ -100,7 +107,11 @@ async fn a_new_address_at_the_old_hash_moves_the_member() {
     let old = bench.add("old@domain.tld", json!({ "FNAME": "Ada" })).await.body;
     bench.add("taken@domain.tld", json!({})).await;
     let got = bench
-        .call("PATCH", &path("old@domain.tld"), json!({ "email_address": "New@domain.tld" }))
+        .call(
+            "PATCH",
+            &path("old@domain.tld"),
+            json!({ "email_address": "New@domain.tld" }),
+        )
         .await;
     assert_eq!(got.status, 200);
     assert_eq!(got.body["id"], id("new@domain.tld"));
@@ -111,7 +122,11 @@ async fn a_new_address_at_the_old_hash_moves_the_member() {
     assert_eq!(bench.get(&path("old@domain.tld")).await.status, 404);
     for method in ["PATCH", "PUT"] {
         let got = bench
-            .call(method, &path("new@domain.tld"), json!({ "email_address": "taken@domain.tld" }))
+            .call(
+                method,
+                &path("new@domain.tld"),
+                json!({ "email_address": "taken@domain.tld" }),
+            )
             .await;
         assert_eq!(
             got.problem(),
@@ -127,7 +142,9 @@ async fn a_new_address_at_the_old_hash_moves_the_member() {
 #[tokio::test]
 async fn a_patch_needs_a_member() {
     let bench = Bench::new().await;
-    let got = bench.call("PATCH", &path("a@domain.tld"), json!({ "vip": true })).await;
+    let got = bench
+        .call("PATCH", &path("a@domain.tld"), json!({ "vip": true }))
+        .await;
     assert_eq!(got.status, 404);
 }
 
@@ -137,7 +154,10 @@ async fn archiving_keeps_the_member_readable_and_happens_once() {
     bench.add("ada@domain.tld", json!({ "FNAME": "Ada" })).await;
     let got = bench.delete(&path("ada@domain.tld")).await;
     assert_eq!((got.status, got.text.as_str()), (204, ""));
-    assert_eq!(got.header("content-type"), Some("application/json; charset=utf-8"));
+    assert_eq!(
+        got.header("content-type"),
+        Some("application/json; charset=utf-8")
+    );
     let read = bench.get(&path("ada@domain.tld")).await;
     assert_eq!((read.status, &read.body["status"]), (200, &json!("archived")));
     let again = bench.delete(&path("ada@domain.tld")).await;
@@ -173,7 +193,13 @@ async fn an_archived_member_comes_back_with_what_it_had() {
     assert_eq!(put.body["status"], "archived");
     let revived = bench.add("ada@domain.tld", json!({})).await.body;
     assert_eq!(revived["status"], "subscribed");
-    assert_eq!((&revived["merge_fields"]["FNAME"], &revived["merge_fields"]["LNAME"]), (&json!("Ada"), &json!("L")));
+    assert_eq!(
+        (
+            &revived["merge_fields"]["FNAME"],
+            &revived["merge_fields"]["LNAME"]
+        ),
+        (&json!("Ada"), &json!("L"))
+    );
     assert_eq!(revived["tags"][0]["name"], "vip");
 }
 
@@ -192,9 +218,15 @@ async fn addresses_are_checked() {
         assert_eq!(got.problem(), (400, "Invalid Resource", detail));
     }
     let empty = bench
-        .post(&list("/members"), json!({ "email_address": "", "status": "subscribed" }))
+        .post(
+            &list("/members"),
+            json!({ "email_address": "", "status": "subscribed" }),
+        )
         .await;
-    assert_eq!(empty.body["errors"][0]["message"], "This value should not be blank.");
+    assert_eq!(
+        empty.body["errors"][0]["message"],
+        "This value should not be blank."
+    );
 }
 
 #[tokio::test]
@@ -212,13 +244,37 @@ async fn other_properties_are_written_and_checked() {
     assert_eq!(got["timestamp_signup"], "2024-01-02T03:04:05+00:00");
     assert_eq!(got["tags_count"], 2);
     for (key, value, message) in [
-        ("status", json!("archived"), "The value you selected is not a valid choice."),
-        ("vip", json!("yes"), "Schema describes boolean, string found instead"),
-        ("language", json!(null), "Schema describes string, NULL found instead"),
-        ("timestamp_opt", json!("2024-01-02T03:04:05"), "Data did not match any of the schemas described in anyOf."),
-        ("merge_fields", json!([]), "Schema describes object, array found instead"),
+        (
+            "status",
+            json!("archived"),
+            "The value you selected is not a valid choice.",
+        ),
+        (
+            "vip",
+            json!("yes"),
+            "Schema describes boolean, string found instead",
+        ),
+        (
+            "language",
+            json!(null),
+            "Schema describes string, NULL found instead",
+        ),
+        (
+            "timestamp_opt",
+            json!("2024-01-02T03:04:05"),
+            "Data did not match any of the schemas described in anyOf.",
+        ),
+        (
+            "merge_fields",
+            json!([]),
+            "Schema describes object, array found instead",
+        ),
         ("tags", json!([1]), "Schema describes string for every item"),
-        ("email_type", json!("pdf"), "The value you selected is not a valid choice."),
+        (
+            "email_type",
+            json!("pdf"),
+            "The value you selected is not a valid choice.",
+        ),
     ] {
         let got = bench.put(&path("ada@domain.tld"), json!({ key: value })).await;
         assert_eq!(got.problem().1, "Invalid Resource");
@@ -236,21 +292,49 @@ async fn members_are_filtered_sorted_and_paged() {
     bench.delete(&path("m3@domain.tld")).await;
     bench.put(&path("m5@domain.tld"), json!({ "vip": true })).await;
     let page = bench.get(&list("/members")).await.body;
-    assert_eq!((page["members"].as_array().unwrap().len(), &page["total_items"]), (10, &json!(11)));
-    let archived = bench.get(&list("/members?status=archived&fields=members.email_address")).await.body;
-    assert_eq!(archived, json!({ "members": [{ "email_address": "m3@domain.tld" }] }));
-    assert_eq!(bench.get(&list("/members?vip_only=True")).await.body["total_items"], 1);
+    assert_eq!(
+        (page["members"].as_array().unwrap().len(), &page["total_items"]),
+        (10, &json!(11))
+    );
+    let archived = bench
+        .get(&list("/members?status=archived&fields=members.email_address"))
+        .await
+        .body;
+    assert_eq!(
+        archived,
+        json!({ "members": [{ "email_address": "m3@domain.tld" }] })
+    );
+    assert_eq!(
+        bench.get(&list("/members?vip_only=True")).await.body["total_items"],
+        1
+    );
     let newest = bench
         .get(&list("/members?sort_field=last_changed&sort_dir=DESC&count=2"))
         .await
         .body;
     assert_eq!(newest["members"][0]["email_address"], "m5@domain.tld");
     assert_eq!(newest["members"][1]["email_address"], "m11@domain.tld");
-    let since = newest["members"][1]["last_changed"].as_str().unwrap().replace('+', "%2B");
-    let changed = bench.get(&list(&format!("/members?since_last_changed={since}"))).await.body;
+    let since = newest["members"][1]["last_changed"]
+        .as_str()
+        .unwrap()
+        .replace('+', "%2B");
+    let changed = bench
+        .get(&list(&format!("/members?since_last_changed={since}")))
+        .await
+        .body;
     assert_eq!(changed["total_items"], 2);
-    for bad in ["status=nope", "sort_field=email", "count=1001", "since_last_changed=today", "unsubscribed_since=2024-01-01T00:00:00Z"] {
-        assert_eq!(bench.get(&list(&format!("/members?{bad}"))).await.status, 400, "{bad}");
+    for bad in [
+        "status=nope",
+        "sort_field=email",
+        "count=1001",
+        "since_last_changed=today",
+        "unsubscribed_since=2024-01-01T00:00:00Z",
+    ] {
+        assert_eq!(
+            bench.get(&list(&format!("/members?{bad}"))).await.status,
+            400,
+            "{bad}"
+        );
     }
 }
 
@@ -261,7 +345,11 @@ async fn events_have_a_name_and_texts() {
     let events = format!("{}/events", path("ada@domain.tld"));
     let body = json!({ "name": "purchase", "properties": { "sku": "A1" }, "is_syncing": true, "occurred_at": "2024-01-02T03:04:05Z" });
     assert_eq!(bench.post(&events, body).await.status, 204);
-    for bad in [json!({ "name": "p" }), json!({}), json!({ "name": "purchase", "properties": { "n": 1 } })] {
+    for bad in [
+        json!({ "name": "p" }),
+        json!({}),
+        json!({ "name": "purchase", "properties": { "n": 1 } }),
+    ] {
         assert_eq!(bench.post(&events, bad).await.problem().1, "Invalid Resource");
     }
     let got = bench.get(&events).await.body;

@@ -13,7 +13,10 @@ async fn batch(bench: &Bench, query: &str, body: Value) -> Value {
         ("updated_members", "total_updated"),
         ("errors", "error_count"),
     ] {
-        assert_eq!(got.body[array].as_array().unwrap().len(), got.body[count].as_u64().unwrap() as usize);
+        assert_eq!(
+            got.body[array].as_array().unwrap().len(),
+            got.body[count].as_u64().unwrap() as usize
+        );
     }
     got.body
 }
@@ -27,7 +30,10 @@ async fn every_member_gets_a_verdict_and_the_status_is_200_whatever_they_are() {
     let bench = Bench::new().await;
     bench.add("known@domain.tld", json!({})).await;
     bench
-        .post(&list("/merge-fields"), json!({ "name": "LTV", "tag": "LTV", "type": "number" }))
+        .post(
+            &list("/merge-fields"),
+            json!({ "name": "LTV", "tag": "LTV", "type": "number" }),
+        )
         .await;
     let members = json!([
         { "email_address": "new@domain.tld", "status_if_new": "subscribed", "merge_fields": { "FNAME": "N", "LTV": 1.5 }, "tags": ["t"], "vip": null },
@@ -45,7 +51,8 @@ async fn every_member_gets_a_verdict_and_the_status_is_200_whatever_they_are() {
     assert!(body["new_members"][0].get("full_name").is_none());
     assert_eq!(body["updated_members"][0]["status"], "subscribed");
     assert_eq!(body["updated_members"][0]["merge_fields"]["FNAME"], "K");
-    let schema = "The resource submitted could not be validated. For field-specific details, see the 'errors' array.";
+    let schema =
+        "The resource submitted could not be validated. For field-specific details, see the 'errors' array.";
     let errors: Vec<(&str, &str, &str)> = body["errors"]
         .as_array()
         .unwrap()
@@ -60,7 +67,11 @@ async fn every_member_gets_a_verdict_and_the_status_is_200_whatever_they_are() {
         errors,
         [
             ("AAAAA", "Please provide a valid email address.", ""),
-            ("foo@example.com", "foo@example.com looks fake or invalid, please enter a real email address.", ""),
+            (
+                "foo@example.com",
+                "foo@example.com looks fake or invalid, please enter a real email address.",
+                ""
+            ),
             ("bad@domain.tld", "Your merge fields were invalid.", "LTV"),
             ("nostatus@domain.tld", schema, "status"),
             ("null@domain.tld", schema, "merge_fields.FNAME"),
@@ -70,7 +81,10 @@ async fn every_member_gets_a_verdict_and_the_status_is_200_whatever_they_are() {
     assert_eq!(body["errors"][2]["field_message"], "Please enter a number");
     assert!(bench.twin.member(AUDIENCE, "bad@domain.tld").is_none());
     let none = batch(&bench, "", json!({ "members": [new("BBB")] })).await;
-    assert_eq!((&none["error_count"], &none["new_members"]), (&json!(1), &json!([])));
+    assert_eq!(
+        (&none["error_count"], &none["new_members"]),
+        (&json!(1), &json!([]))
+    );
 }
 
 #[tokio::test]
@@ -88,7 +102,12 @@ async fn known_members_are_left_alone_unless_told() {
         })
     );
     assert_eq!(bench.twin.count(AUDIENCE, Status::Subscribed), 1);
-    let body = batch(&bench, "", json!({ "members": [member], "update_existing": true })).await;
+    let body = batch(
+        &bench,
+        "",
+        json!({ "members": [member], "update_existing": true }),
+    )
+    .await;
     assert_eq!(body["updated_members"][0]["status"], "unsubscribed");
     assert_eq!(body["total_updated"], 1);
 }
@@ -101,9 +120,15 @@ async fn consent_holds_in_batches_too() {
     }
     bench.twin.unsubscribe(AUDIENCE, "left@domain.tld").unwrap();
     bench.delete(&super::path("archived@domain.tld")).await;
-    let keep = json!({ "members": [new("left@domain.tld"), new("archived@domain.tld")], "update_existing": true });
+    let keep =
+        json!({ "members": [new("left@domain.tld"), new("archived@domain.tld")], "update_existing": true });
     let body = batch(&bench, "", keep).await;
-    let statuses: Vec<_> = body["updated_members"].as_array().unwrap().iter().map(|member| &member["status"]).collect();
+    let statuses: Vec<_> = body["updated_members"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|member| &member["status"])
+        .collect();
     assert_eq!(statuses, ["unsubscribed", "archived"]);
     let force = |email: &str| json!({ "email_address": email, "status": "subscribed" });
     let members = json!({ "members": [force("left@domain.tld"), force("archived@domain.tld")], "update_existing": true });
@@ -123,7 +148,15 @@ async fn tags_are_added_or_replaced() {
         }
         json!({ "members": [member], "update_existing": true, "sync_tags": sync })
     };
-    let tags = || bench.twin.member(AUDIENCE, "ada@domain.tld").unwrap().tags.into_iter().collect::<Vec<_>>();
+    let tags = || {
+        bench
+            .twin
+            .member(AUDIENCE, "ada@domain.tld")
+            .unwrap()
+            .tags
+            .into_iter()
+            .collect::<Vec<_>>()
+    };
     batch(&bench, "", send(json!(["a"]), false)).await;
     batch(&bench, "", send(json!(["b"]), false)).await;
     assert_eq!(tags(), ["a", "b"]);
@@ -146,19 +179,37 @@ async fn an_address_counts_once() {
     );
     assert!(bench.twin.members(AUDIENCE).is_empty());
     let taken = batch(&bench, "?skip_duplicate_check=True", body).await;
-    assert_eq!((&taken["total_created"], &taken["total_updated"]), (&json!(1), &json!(0)));
-    assert_eq!(bench.twin.member(AUDIENCE, "ada@domain.tld").unwrap().get("FNAME"), Some("1"));
+    assert_eq!(
+        (&taken["total_created"], &taken["total_updated"]),
+        (&json!(1), &json!(0))
+    );
+    assert_eq!(
+        bench
+            .twin
+            .member(AUDIENCE, "ada@domain.tld")
+            .unwrap()
+            .get("FNAME"),
+        Some("1")
+    );
 }
 
 #[tokio::test]
 async fn five_hundred_members_fit_and_one_more_does_not() {
     let bench = Bench::new().await;
-    let members = |count: usize| -> Vec<Value> { (0..count).map(|n| new(&format!("m{n}@domain.tld"))).collect() };
+    let members =
+        |count: usize| -> Vec<Value> { (0..count).map(|n| new(&format!("m{n}@domain.tld"))).collect() };
     let body = batch(&bench, "", json!({ "members": members(500) })).await;
     assert_eq!(body["total_created"], 500);
     let refused = bench.post(&list(""), json!({ "members": members(501) })).await;
-    assert_eq!((refused.problem().1, &refused.body["errors"][0]["field"]), ("Invalid Resource", &json!("members")));
-    for bad in [json!({}), json!({ "members": {} }), json!({ "members": [], "sync_tags": "no" })] {
+    assert_eq!(
+        (refused.problem().1, &refused.body["errors"][0]["field"]),
+        ("Invalid Resource", &json!("members"))
+    );
+    for bad in [
+        json!({}),
+        json!({ "members": {} }),
+        json!({ "members": [], "sync_tags": "no" }),
+    ] {
         assert_eq!(bench.post(&list(""), bad).await.problem().0, 400);
     }
 }
@@ -170,7 +221,10 @@ async fn required_fields_are_asked_of_every_member_unless_skipped() {
     let body = json!({ "members": [new("ada@domain.tld")] });
     let refused = batch(&bench, "", body.clone()).await;
     let error = &refused["errors"][0];
-    assert_eq!((&error["field"], &error["field_message"]), (&json!("LNAME"), &json!("Please enter a value")));
+    assert_eq!(
+        (&error["field"], &error["field_message"]),
+        (&json!("LNAME"), &json!("Please enter a value"))
+    );
     let taken = batch(&bench, "?skip_merge_validation=True", body).await;
     assert_eq!(taken["total_created"], 1);
 }
