@@ -39,6 +39,8 @@ pub(crate) fn segment(text: &str) -> String {
 pub(crate) struct Client {
     exchange: Arc<dyn Exchange>,
     base: OnceCell<String>,
+    /// Why an API key does not tell where to send.
+    key_fault: Option<ConnectorError>,
     credential: Secret,
     timeout: Duration,
     account_key: String,
@@ -59,8 +61,12 @@ impl Client {
                 let given = given.trim_end_matches('/');
                 Some(given.strip_suffix("/3.0").unwrap_or(given).to_owned())
             }
-            (None, Some(_)) => Some(address(settings.data_centre()?)),
+            (None, Some(_)) => settings.data_centre().ok().map(address),
             (None, None) => None,
+        };
+        let key_fault = match &settings.api_key {
+            Some(_) if base.is_none() => settings.data_centre().err(),
+            _ => None,
         };
         let credential = match settings.api_key.as_ref().or(settings.access_token.as_ref()) {
             Some(credential) => credential.clone(),
@@ -76,6 +82,7 @@ impl Client {
         Ok(Self {
             exchange,
             base: OnceCell::new_with(base),
+            key_fault,
             credential,
             timeout: settings.timeout.0,
             account_key,
@@ -118,6 +125,9 @@ impl Client {
 
     /// The address of an OAuth token's data centre.
     async fn data_centre(&self) -> Result<String, ConnectorError> {
+        if let Some(fault) = &self.key_fault {
+            return Err(fault.clone());
+        }
         let request = HttpRequest {
             method: "GET",
             url: METADATA.to_owned(),

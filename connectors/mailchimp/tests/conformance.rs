@@ -289,6 +289,17 @@ async fn a_base_url_may_end_in_the_version() {
 }
 
 #[tokio::test]
+async fn a_key_without_a_data_centre_is_named_before_anything_is_sent() {
+    let (script, mailchimp) = opened(json!({ "api_key": "0123456789abcdef" }));
+    let error = mailchimp.check().await.unwrap_err();
+    assert_eq!(
+        (error.kind, error.code),
+        (ErrorKind::Config, "mailchimp_settings")
+    );
+    assert!(script.take_requests().is_empty());
+}
+
+#[tokio::test]
 async fn an_oauth_token_asks_for_its_data_centre_once() {
     let (script, mailchimp) = opened(json!({ "access_token": "oauth-secret" }));
     script.then(answer(
