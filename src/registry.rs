@@ -46,5 +46,7 @@ pub fn destinations() -> Vec<DestinationDescriptor> {
     vec![
         #[cfg(feature = "hubspot")]
         outflow_hubspot::DESCRIPTOR,
+        #[cfg(feature = "mailchimp")]
+        outflow_mailchimp::DESCRIPTOR,
     ]
 }

@@ -33,7 +33,7 @@ fn assert_committed(name: &str, text: &str) {
     );
 }
 
-#[cfg(all(feature = "lake", feature = "hubspot"))]
+#[cfg(all(feature = "lake", feature = "hubspot", feature = "mailchimp"))]
 #[test]
 fn schemas_and_reference_are_committed_as_the_types_say() {
     let registry = Registry::built_in();
@@ -191,4 +191,20 @@ fn the_hubspot_example_loads() {
     let sync = project.sync("customers_to_hubspot").unwrap();
     assert_eq!(sync.options, serde_json::json!({ "create_fields": true }));
     assert_eq!(sync.fields.len(), 10);
+}
+
+#[cfg(all(feature = "lake", feature = "mailchimp"))]
+#[test]
+fn the_mailchimp_example_loads() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings/example-mailchimp.yaml");
+    let project = "sources: { warehouse: { type: lake, path: . } }\ndestinations: { news: { type: mailchimp, api_key: \"${env:X}\" } }\n";
+    let folder = Folder::new(&[("outflow.yaml", project)]);
+    folder.write("mappings/example.yaml", &std::fs::read(example).unwrap());
+    let loaded = offline(folder.path());
+    let shown = rendered(&loaded);
+    assert!(!loaded.has_errors(), "{shown}");
+    let project = loaded.project.unwrap();
+    let sync = project.sync("customers_to_mailchimp").unwrap();
+    assert_eq!(sync.options["status_if_new"], "transactional");
+    assert_eq!(sync.fields.len(), 11);
 }

@@ -281,6 +281,10 @@ impl Suite<'_> {
             Err(ExchangeError::Unreachable { .. }) => matches!(kind, ErrorKind::Transient { .. }),
             Err(_) => matches!(kind, ErrorKind::Ambiguous | ErrorKind::Transient { .. }),
             Ok(given) => match given.status {
+                // Some vendors throttle with a bare 403; what is no JSON comes from before their API.
+                403 if !is_json(&given.body) => {
+                    matches!(kind, ErrorKind::Auth | ErrorKind::RateLimited { .. })
+                }
                 401 | 403 => *kind == ErrorKind::Auth,
                 429 => matches!(
                     kind,
@@ -298,6 +302,10 @@ impl Suite<'_> {
         let worded = !error.code.is_empty() && !error.message.is_empty();
         self.require("DST-010", worded, || format!("{what}: no code or message"));
     }
+}
+
+fn is_json(body: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok()
 }
 
 fn fields_fault(encoded: &Encoded, operations: &[Operation]) -> Option<String> {

@@ -1,0 +1,171 @@
+//! What can be done with members, as data: modes, removal rules, and the routes of requests.
+
+use outflow_sdk::ConnectorError;
+use outflow_sdk::destination::{Capabilities, Mode, Removed, Route};
+
+/// Members in one batch, and addresses of either kind in one change of a segment.
+const BATCH_ROWS: usize = 500;
+/// Largest body we build, in bytes. Mailchimp states no maximum.
+pub(crate) const MAX_BODY: usize = 4_000_000;
+
+/// The field that identifies members.
+pub(crate) const MATCH: &str = "email_address";
+
+/// What a request does; the closed form of a route's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    /// Create or update members, many at once.
+    Subscribe,
+    /// Create members, many at once; leave existing ones alone.
+    Create,
+    /// Change one member that exists, its address and consent included.
+    Update,
+    /// Bring an archived member back.
+    Revive,
+    /// Look at one member before its consent is changed.
+    Lookup,
+    /// Add and remove one member's tags.
+    Tags,
+    /// Add addresses to a static segment and take others out.
+    Segment,
+    /// Take one member whose address is not at hand out of a static segment.
+    SegmentLeave,
+    /// Archive one member.
+    Archive,
+    /// Unsubscribe one member.
+    Unsubscribe,
+    /// Delete one member for good.
+    Delete,
+}
+
+const VERBS: [Verb; 11] = [
+    Verb::Subscribe,
+    Verb::Create,
+    Verb::Update,
+    Verb::Revive,
+    Verb::Lookup,
+    Verb::Tags,
+    Verb::Segment,
+    Verb::SegmentLeave,
+    Verb::Archive,
+    Verb::Unsubscribe,
+    Verb::Delete,
+];
+
+impl Verb {
+    fn name(self) -> &'static str {
+        match self {
+            Verb::Subscribe => "subscribe",
+            Verb::Create => "create",
+            Verb::Update => "update",
+            Verb::Revive => "revive",
+            Verb::Lookup => "read",
+            Verb::Tags => "tags",
+            Verb::Segment => "segment",
+            Verb::SegmentLeave => "segment_leave",
+            Verb::Archive => "archive",
+            Verb::Unsubscribe => "unsubscribe",
+            Verb::Delete => "delete",
+        }
+    }
+
+    /// The route, where there is one of this name.
+    pub(crate) fn route(self) -> Route {
+        self.lane(0)
+    }
+
+    /// The route for one segment's memberships; `field` tells segments apart.
+    pub(crate) fn lane(self, field: u16) -> Route {
+        Route {
+            name: self.name(),
+            lane: field,
+            max_rows: if self.is_batch() { BATCH_ROWS } else { 1 },
+            writes: self != Verb::Lookup,
+            // Writes set values; a repeated create is answered with the existing member, a repeated
+            // change of address finds the old one gone, and so does a repeated removal.
+            replay_safe: true,
+        }
+    }
+
+    /// The verb of a route of ours; none for a route of another binding.
+    pub(crate) fn of(route: Route) -> Option<Self> {
+        VERBS.into_iter().find(|verb| verb.name() == route.name)
+    }
+
+    /// Whether a request may carry several rows.
+    pub(crate) fn is_batch(self) -> bool {
+        matches!(self, Verb::Subscribe | Verb::Create | Verb::Segment)
+    }
+
+    /// Whether success is an empty body.
+    pub(crate) fn is_silent(self) -> bool {
+        matches!(
+            self,
+            Verb::Tags | Verb::SegmentLeave | Verb::Archive | Verb::Delete
+        )
+    }
+}
+
+/// The audience an `object:` names: `members`, or `members:AUDIENCE` where no mapping does.
+///
+/// # Errors
+/// `Config` when it is not an object of Mailchimp.
+pub(crate) fn audience_in(object: &str) -> Result<Option<&str>, ConnectorError> {
+    match object.split_once(':') {
+        None if object == "members" => Ok(None),
+        Some(("members", audience)) if !audience.trim().is_empty() => Ok(Some(audience.trim())),
+        _ if object == "events" => Err(ConnectorError::config(
+            "unknown_object",
+            "Outflow does not send Mailchimp events",
+        )
+        .with_hint("use `object: members`; a tag or a merge field can start an automation as well")),
+        _ => Err(
+            ConnectorError::config("unknown_object", format!("Mailchimp has no object `{object}`"))
+                .with_hint("use `object: members` and name the audience in `audience:`"),
+        ),
+    }
+}
+
+/// What can be done with members.
+pub(crate) fn capabilities() -> Capabilities {
+    Capabilities {
+        modes: vec![Mode::Upsert, Mode::Update, Mode::Create, Mode::Mirror],
+        removed: vec![
+            Removed::Keep,
+            Removed::Clear,
+            Removed::Archive,
+            Removed::Unsubscribe,
+            Removed::Delete,
+        ],
+        match_fields: vec![MATCH.to_owned()],
+        partial_records: true,
+        creates_fields: true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn every_route_has_its_verb_and_only_batches_carry_several_rows() {
+        for verb in VERBS {
+            assert_eq!(Verb::of(verb.lane(3)), Some(verb));
+            assert_eq!(verb.route().max_rows > 1, verb.is_batch(), "{verb:?}");
+        }
+        assert!(VERBS.iter().filter(|verb| !verb.route().writes).count() == 1);
+    }
+
+    #[test]
+    fn members_are_the_object() {
+        assert_eq!(audience_in("members").unwrap(), None);
+        assert_eq!(audience_in("members:News").unwrap(), Some("News"));
+        for object in ["contacts", "member", "members:", "events", ""] {
+            let error = audience_in(object).unwrap_err();
+            assert_eq!(error.code, "unknown_object", "{object}");
+            assert!(error.hint.is_some());
+        }
+    }
+}
