@@ -227,6 +227,24 @@ pub struct Filter {
     order: Vec<(u32, u32)>,
 }
 
+/// Prints in a line of the processor's cache.
+const LINE: usize = 64 / size_of::<Print>();
+
+/// Sends for the cache line of a print without waiting for it.
+#[inline(always)]
+#[cfg_attr(target_arch = "x86_64", allow(unsafe_code))]
+fn prefetch(prints: &[Print], at: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(print) = prints.get(at) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch reads nothing and cannot fault, whatever the address; this one is of a
+        // print in the slice.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(print).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    std::hint::black_box(prints.get(at));
+}
+
 /// Looks for a print among those of its bucket, which start at `start`, and marks it as seen.
 #[inline(always)]
 fn probe_in(prints: &[Print], start: usize, print: Print, seen: &mut Seen) -> Probe {
@@ -296,16 +314,13 @@ impl Filter {
         let all: &[Print] = &cells.prints;
         let mut places = [(0usize, 0usize); TOGETHER];
         for rows in order.chunks(TOGETHER) {
-            // A first touch of every bucket: these reads do not wait for each other, so the memory
-            // answers them together and the comparison below finds its lines in the cache.
-            let mut touched = 0;
+            // All buckets are sent for before the first is looked at: the memory answers many
+            // requests in the time of one.
             for (place, (bucket, _)) in places.iter_mut().zip(rows) {
                 let positions = cells.positions(*bucket as usize);
                 *place = (positions.start, positions.end);
-                touched ^= all.get(positions.start).copied().unwrap_or(0);
-                touched ^= all.get(positions.end.wrapping_sub(1)).copied().unwrap_or(0);
+                positions.step_by(LINE).for_each(|at| prefetch(all, at));
             }
-            std::hint::black_box(touched);
             for ((from, to), (_, row)) in places.iter().zip(rows) {
                 let (row, bucket) = (*row as usize, all.get(*from..*to).unwrap_or(&[]));
                 if let (Some(print), Some(answer)) = (prints.get(row), out.get_mut(row)) {

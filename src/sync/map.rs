@@ -54,13 +54,21 @@ pub struct Fault {
     pub message: String,
 }
 
-/// Keys and prints of one batch, row by row.
+/// Keys and prints of batches, row by row.
 #[derive(Debug, Default)]
 pub struct BatchPrints {
     /// Key hashes; `None` where a part of the key is NULL.
     pub keys: Vec<Option<KeyHash>>,
     /// Row prints, bound to the key.
     pub prints: Vec<Print>,
+}
+
+impl BatchPrints {
+    /// Forgets the rows and keeps the room.
+    pub fn clear(&mut self) {
+        self.keys.clear();
+        self.prints.clear();
+    }
 }
 
 enum Reader {
@@ -178,27 +186,27 @@ impl Mapping {
             .collect()
     }
 
-    /// Keys and prints of every row of a batch.
+    /// Adds the keys and prints of every row of a batch.
     pub fn prints(&self, batch: &RecordBatch, out: &mut BatchPrints) {
-        let rows = batch.num_rows();
-        out.prints.clear();
-        out.prints.resize(rows, 0);
+        let from = out.prints.len();
+        out.prints.resize(from + batch.num_rows(), 0);
         self.keys(batch, &mut out.keys);
+        let (prints, keys) = (&mut out.prints[from..], &out.keys[from..]);
         let mut scratch = Vec::new();
         for field in &self.fields {
             match &field.reader {
                 Reader::Column { at, cast: None } => {
                     let (array, json) = columns::column(batch, *at);
-                    columns::add_column(array, json, self.printer, field.id, &mut out.prints);
+                    columns::add_column(array, json, self.printer, field.id, prints);
                 }
                 Reader::Constant(value) => {
                     let print = self.printer.value(value, &mut scratch);
-                    out.prints
+                    prints
                         .iter_mut()
                         .for_each(|row| *row = add_field(*row, field.id, print));
                 }
                 _ => {
-                    for (row, print) in out.prints.iter_mut().enumerate() {
+                    for (row, print) in prints.iter_mut().enumerate() {
                         let own = match self.read(field, batch, row) {
                             Ok(value) => self.printer.value(&value, &mut scratch),
                             Err(_) => self.print_of_inputs(field, batch, row, &mut scratch),
@@ -208,14 +216,14 @@ impl Mapping {
                 }
             }
         }
-        for (print, key) in out.prints.iter_mut().zip(&out.keys) {
+        for (print, key) in prints.iter_mut().zip(keys) {
             // 0 is the print of a row that is not acknowledged whole.
             *print = bind_to_key(*print, key.unwrap_or_default()).max(1);
         }
     }
 
     /// One row with its values.
-    pub fn record(&self, batch: &RecordBatch, row: usize, prints: &BatchPrints) -> Record {
+    pub fn record(&self, batch: &RecordBatch, row: usize, key: KeyHash, print: Print) -> Record {
         let mut fault = None;
         let values = self
             .fields
@@ -243,9 +251,9 @@ impl Mapping {
             })
             .collect();
         Record {
-            key: prints.keys[row].unwrap_or_default(),
+            key,
             key_text: self.key_text(batch, row),
-            print: prints.prints[row],
+            print,
             values,
             fault,
         }
@@ -273,7 +281,6 @@ impl Mapping {
         use arrow::array::{Array, AsArray};
         use arrow::datatypes::Int64Type;
 
-        keys.clear();
         let mut scratch = Vec::new();
         if let [at] = self.key[..] {
             let (array, json) = columns::column(batch, at);

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use arrow::array::RecordBatch;
 use futures::StreamExt;
 use outflow_sdk::print::Printer;
 use outflow_sdk::source::{ReadEvent, ReadReceipt, ReadRequest, Source};
@@ -66,17 +67,19 @@ pub async fn scan(
             bytes_scanned: None,
         },
     };
-    let mut prints = BatchPrints::default();
-    let mut probes = Vec::new();
+    let mut lot = Lot::default();
     while let Some(event) = reading.events.next().await {
         match event.map_err(RunError::Source)? {
             ReadEvent::Batch(batch) => {
-                mapping.prints(&batch, &mut prints);
-                filter.probe_batch(&prints.keys, &prints.prints, &mut probes);
-                scan.take(&batch, &mapping, &prints, &probes)?;
-                progress.read(&sync.name, scan.read);
+                lot.add(batch, &mapping);
+                if lot.is_full() {
+                    scan.take(&mut lot, &mapping, filter)?;
+                    progress.read(&sync.name, scan.read);
+                }
             }
             ReadEvent::End(receipt) => {
+                scan.take(&mut lot, &mapping, filter)?;
+                progress.read(&sync.name, scan.read);
                 scan.receipt = receipt;
                 return scan.finish();
             }
@@ -85,17 +88,46 @@ pub async fn scan(
     Err(RunError::cut_read(scan.read))
 }
 
+/// Rows that are looked up in the filter together: the more there are, the fewer pages of it lie
+/// between one and the next.
+const LOT_ROWS: usize = 128 << 10;
+
+/// Bytes of batches that are held for it at most.
+const LOT_BYTES: usize = 32 << 20;
+
+/// Batches waiting to be looked up.
+#[derive(Default)]
+struct Lot {
+    batches: Vec<RecordBatch>,
+    prints: BatchPrints,
+    bytes: usize,
+    probes: Vec<Probe>,
+}
+
+impl Lot {
+    fn add(&mut self, batch: RecordBatch, mapping: &Mapping) {
+        mapping.prints(&batch, &mut self.prints);
+        self.bytes += batch.get_array_memory_size();
+        self.batches.push(batch);
+    }
+
+    fn is_full(&self) -> bool {
+        self.prints.prints.len() >= LOT_ROWS || self.bytes >= LOT_BYTES
+    }
+}
+
 impl Scan {
-    fn take(
-        &mut self,
-        batch: &arrow::array::RecordBatch,
-        mapping: &Mapping,
-        prints: &BatchPrints,
-        probes: &[Probe],
-    ) -> Result<(), RunError> {
-        for (row, probe) in probes.iter().enumerate() {
+    /// Looks a lot up; what is not as acknowledged becomes a candidate.
+    fn take(&mut self, lot: &mut Lot, mapping: &Mapping, filter: &mut Filter) -> Result<(), RunError> {
+        filter.probe_batch(&lot.prints.keys, &lot.prints.prints, &mut lot.probes);
+        let rows = lot
+            .batches
+            .iter()
+            .flat_map(|batch| (0..batch.num_rows()).map(move |row| (batch, row)));
+        let prints = lot.prints.keys.iter().zip(&lot.prints.prints).zip(&lot.probes);
+        for ((batch, row), ((key, print), probe)) in rows.zip(prints) {
             self.read += 1;
-            let Some(key) = prints.keys.get(row).copied().flatten() else {
+            let Some(key) = *key else {
                 self.null_keys += 1;
                 if self.null_key_rows.len() < SAMPLES {
                     self.null_key_rows.push(self.read);
@@ -106,10 +138,14 @@ impl Scan {
                 Probe::Seen => self.unchanged += 1,
                 // A second row of a key is looked at with the others of that key.
                 Probe::SeenTwice | Probe::Miss => {
-                    self.candidates.push(key, &mapping.record(batch, row, prints))?;
+                    self.candidates
+                        .push(key, &mapping.record(batch, row, key, *print))?;
                 }
             }
         }
+        lot.batches.clear();
+        lot.prints.clear();
+        lot.bytes = 0;
         Ok(())
     }
 
