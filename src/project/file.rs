@@ -49,7 +49,8 @@ impl SourceFile {
         match std::str::from_utf8(bytes) {
             Ok(text) => Ok(Self {
                 path,
-                text: text.to_owned(),
+                // YAML breaks lines at these too; as one kind, the parser's lines are ours.
+                text: text.replace("\r\n", "\n").replace('\r', "\n"),
                 ..Self::default()
             }),
             Err(error) => {

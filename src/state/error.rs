@@ -158,6 +158,7 @@ impl StateError {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StateError::Busy { pid: None, path },
             _ => match error {
                 rusqlite::Error::InvalidColumnType(..)
+                | rusqlite::Error::Utf8Error(..)
                 | rusqlite::Error::FromSqlConversionFailure(..)
                 | rusqlite::Error::IntegralValueOutOfRange(..) => StateError::Corrupt { path, reason },
                 _ => StateError::Internal(reason),

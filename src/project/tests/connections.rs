@@ -241,7 +241,7 @@ fn keys_of_later_versions_are_not_taken_silently() {
     outflow.yaml:7:1: error[not_supported]: `http` is not supported by this version
      7 | http: { tokens: {} }
        | ^^^^
-       hint: remove it; set `--listen` on `outflow serve`; tokens come later
+       hint: remove it; this version has no HTTP API: a scheduler starts `outflow run`
     outflow.yaml:8:1: error[not_supported]: `vars` is not supported by this version
      8 | vars: { a: *** }
        | ^^^^
