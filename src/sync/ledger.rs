@@ -22,7 +22,7 @@ use crate::state::{
 const GROUP: usize = 32;
 
 /// Most filter changes remembered; beyond, the filter is rebuilt from the store.
-const FILTER_CHANGES: usize = 250_000;
+pub(crate) const FILTER_CHANGES: usize = 250_000;
 
 /// What the ledger must know of a row while it is under way.
 struct UnderWay {
@@ -51,7 +51,6 @@ pub struct Settlement {
 /// Writes what became of each row.
 pub struct RunLedger {
     sync: Arc<SyncSpec>,
-    id: SyncId,
     run: RunId,
     layout: u32,
     schema_print: u64,
@@ -93,7 +92,6 @@ impl RunLedger {
         tokio::task::spawn_blocking(move || commit_jobs(&store, id, &jobs));
         Self {
             sync: facts.sync,
-            id,
             run: facts.run,
             layout: facts.layout,
             schema_print: facts.schema_print,
@@ -107,11 +105,6 @@ impl RunLedger {
             }),
             committer: Mutex::new(Some(sender)),
         }
-    }
-
-    /// Number of the sync in the store.
-    pub fn sync_id(&self) -> SyncId {
-        self.id
     }
 
     /// What has settled; the ledger takes nothing more after this.

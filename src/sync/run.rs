@@ -9,7 +9,7 @@ use tracing::Instrument;
 
 use super::classify::keeps_key_text;
 use super::error::RunError;
-use super::ledger::{PlanFeed, RunFacts, RunLedger};
+use super::ledger::{FILTER_CHANGES, PlanFeed, RunFacts, RunLedger};
 use super::plan::{Immediate, Plan, PlannedRow};
 use super::prepare::{Prepared, Stage, mapping_print};
 use super::progress::DeliveryProgress;
@@ -368,7 +368,7 @@ struct Facts<'a> {
 fn note(filter: &mut Option<Vec<FilterChange>>, change: FilterChange) {
     if let Some(changes) = filter {
         changes.push(change);
-        if changes.len() > 250_000 {
+        if changes.len() > FILTER_CHANGES {
             *filter = None;
         }
     }

@@ -45,7 +45,6 @@ use outflow_sdk::http::Network;
 
 pub use config::{MappingOptions, OAuthSettings, Settings, Tier, Version};
 pub use destination::HubSpot;
-pub use limits::LimitSettings;
 
 /// How the registry knows this connector.
 pub const DESCRIPTOR: DestinationDescriptor = DestinationDescriptor {

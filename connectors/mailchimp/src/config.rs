@@ -1,11 +1,10 @@
 //! Settings of a Mailchimp connection, and the mapping keys that belong to Mailchimp alone.
 
 use outflow_sdk::ConnectorError;
+use outflow_sdk::limits::{LimitSettings, Span};
 use outflow_sdk::secret::Secret;
 use schemars::JsonSchema;
 use serde::Deserialize;
-
-use crate::limits::{LimitSettings, Span};
 
 /// A connection to one Mailchimp account.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

@@ -52,7 +52,6 @@ use outflow_sdk::http::Network;
 
 pub use config::{MappingOptions, Settings, StatusIfNew};
 pub use destination::Mailchimp;
-pub use limits::LimitSettings;
 
 /// How the registry knows this connector.
 pub const DESCRIPTOR: DestinationDescriptor = DestinationDescriptor {
