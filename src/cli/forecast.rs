@@ -90,7 +90,7 @@ pub(crate) async fn forecast(
         .rows
         .rows::<PlannedRow>()?
         .zip(0u64..)
-        .map(|(row, number)| row.map(|row| row.operation(number)).map_err(RunError::from));
+        .map(|(row, number)| Ok::<_, RunError>(row?.operation(number)?));
     forecast.preview = preview(binding.as_ref(), operations, lines)?;
     let noted = std::mem::take(&mut lines.plan);
     forecast.refused = noted.refused;
@@ -186,12 +186,11 @@ fn body(bytes: &Bytes) -> Result<Box<RawValue>, RunError> {
 }
 
 /// A row is shown unless it would be refused.
-pub(crate) fn shown(forecast: &Forecast, row: &PlannedRow, number: u64) -> Shown {
-    let operation = row.operation(number);
+pub(crate) fn shown(forecast: &Forecast, operation: &Operation) -> Shown {
     match forecast
         .binding
         .as_ref()
-        .map(|binding| binding.inspect(&operation))
+        .map(|binding| binding.inspect(operation))
     {
         Some(Err(_)) => Shown::Refused,
         _ => Shown::Sent,

@@ -36,8 +36,8 @@ pub(crate) fn show(
         .plan
         .operations()
         .saturating_sub(forecast.preview.refused);
-    each(forecast, limit, &mut |row| {
-        one(sync, row, out);
+    each(forecast, limit, &mut |row, values| {
+        one(sync, row, values, out);
         Ok(())
     })?;
     Ok(total.saturating_sub(limit))
@@ -51,8 +51,8 @@ pub(crate) fn documents(
     write: &mut dyn FnMut(&str, bool),
 ) -> Result<(), Failure> {
     let mut first = true;
-    each(forecast, limit, &mut |row| {
-        let text = document(sync, row)?;
+    each(forecast, limit, &mut |row, values| {
+        let text = document(sync, row, values)?;
         write(&text, first);
         first = false;
         Ok(())
@@ -62,7 +62,7 @@ pub(crate) fn documents(
 fn each(
     forecast: &mut Forecast,
     limit: u64,
-    act: &mut dyn FnMut(&PlannedRow) -> Result<(), Failure>,
+    act: &mut dyn FnMut(&PlannedRow, &[Option<Value>]) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let mut left = limit;
     let mut rows = std::mem::replace(
@@ -75,10 +75,11 @@ fn each(
             if left == 0 {
                 break;
             }
-            let row = row.map_err(|error| Failure::of_run(&RunError::from(error)))?;
-            if shown(forecast, &row, number) == Shown::Sent {
+            let opened = row.and_then(|row| row.operation(number).map(|operation| (row, operation)));
+            let (row, operation) = opened.map_err(|error| Failure::of_run(&RunError::from(error)))?;
+            if shown(forecast, &operation) == Shown::Sent {
                 left -= 1;
-                act(&row)?;
+                act(&row, &operation.record)?;
             }
         }
         Ok(())
@@ -87,7 +88,7 @@ fn each(
     result
 }
 
-fn one(sync: &SyncSpec, row: &PlannedRow, out: &mut Output) {
+fn one(sync: &SyncSpec, row: &PlannedRow, values: &[Option<Value>], out: &mut Output) {
     let (mark, tone) = match row.planned {
         Planned::Create => ("+", Tone::Success),
         Planned::Update => ("~", Tone::Warning),
@@ -102,7 +103,7 @@ fn one(sync: &SyncSpec, row: &PlannedRow, out: &mut Output) {
     } else {
         &row.key_text
     };
-    let record = match (match_text(sync, &row.values), &row.remote) {
+    let record = match (match_text(sync, values), &row.remote) {
         (Some(text), _) => format!(" {}", printable(&text)),
         (None, Some(remote)) => format!(" record {remote}"),
         (None, None) => String::new(),
@@ -118,7 +119,7 @@ fn one(sync: &SyncSpec, row: &PlannedRow, out: &mut Output) {
             None | Some(0) => "new",
             Some(_) => "changed",
         };
-        let value = row.values.get(at).and_then(Option::as_ref);
+        let value = values.get(at).and_then(Option::as_ref);
         let state = out.paint(Tone::Faint, format!("({before})"));
         out.line(format_args!(
             "      {} {state} → {}",
@@ -154,16 +155,17 @@ struct Document<'a> {
 /// The fields that are sent, in mapping order.
 struct Fields<'a> {
     sync: &'a SyncSpec,
-    row: &'a PlannedRow,
+    pending: &'a [u16],
+    values: &'a [Option<Value>],
 }
 
 impl Serialize for Fields<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.row.pending.len()))?;
-        for &number in &self.row.pending {
+        let mut map = serializer.serialize_map(Some(self.pending.len()))?;
+        for &number in self.pending {
             let at = usize::from(number);
             if let Some(field) = self.sync.fields.get(at) {
-                let value = self.row.values.get(at).and_then(Option::as_ref);
+                let value = self.values.get(at).and_then(Option::as_ref);
                 map.serialize_entry(&field.field, &json_value(value))?;
             }
         }
@@ -183,13 +185,17 @@ fn json_value(value: Option<&Value>) -> Option<Box<RawValue>> {
     RawValue::from_string(text).ok()
 }
 
-fn document(sync: &SyncSpec, row: &PlannedRow) -> Result<String, Failure> {
+fn document(sync: &SyncSpec, row: &PlannedRow, values: &[Option<Value>]) -> Result<String, Failure> {
     let document = Document {
         key: &row.key_text,
         op: row.planned.word(),
-        match_value: match_text(sync, &row.values),
+        match_value: match_text(sync, values),
         remote: row.remote.as_deref(),
-        fields: Fields { sync, row },
+        fields: Fields {
+            sync,
+            pending: &row.pending,
+            values,
+        },
     };
     serde_json::to_string(&document).map_err(|error| Failure::bug(error.to_string()))
 }

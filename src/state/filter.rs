@@ -15,6 +15,7 @@ use std::sync::Arc;
 use outflow_sdk::print::{KeyHash, Print, bind_to_key};
 
 use super::StoredRow;
+use super::prefetch::prefetch;
 use super::prints::Prints;
 
 /// What the placeholder of a row is made from, beside its key.
@@ -230,19 +231,13 @@ pub struct Filter {
 /// Prints in a line of the processor's cache.
 const LINE: usize = 64 / size_of::<Print>();
 
-/// Sends for the cache line of a print without waiting for it.
+/// Sends for what leads from rows to their buckets.
 #[inline(always)]
-#[cfg_attr(target_arch = "x86_64", allow(unsafe_code))]
-fn prefetch(prints: &[Print], at: usize) {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(print) = prints.get(at) {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch reads nothing and cannot fault, whatever the address; this one is of a
-        // print in the slice.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(print).cast()) };
+fn send_for(directory: &[u32], prints: &[Print], rows: Option<&[(u32, u32)]>) {
+    for (bucket, row) in rows.unwrap_or_default() {
+        prefetch(directory, *bucket as usize);
+        prefetch(prints, *row as usize);
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    std::hint::black_box(prints.get(at));
 }
 
 /// Looks for a print among those of its bucket, which start at `start`, and marks it as seen.
@@ -313,9 +308,12 @@ impl Filter {
         } = self;
         let all: &[Print] = &cells.prints;
         let mut places = [(0usize, 0usize); TOGETHER];
+        let mut ahead = order.chunks(TOGETHER);
+        send_for(&cells.directory, prints, ahead.next());
         for rows in order.chunks(TOGETHER) {
-            // All buckets are sent for before the first is looked at: the memory answers many
-            // requests in the time of one.
+            // All buckets are sent for before the first is looked at, and their places in the
+            // directory one round earlier: the memory answers many requests in the time of one.
+            send_for(&cells.directory, prints, ahead.next());
             for (place, (bucket, _)) in places.iter_mut().zip(rows) {
                 let positions = cells.positions(*bucket as usize);
                 *place = (positions.start, positions.end);

@@ -17,6 +17,7 @@ mod lines;
 #[cfg(test)]
 mod measure;
 mod model;
+pub(crate) mod prefetch;
 mod prints;
 mod rejects;
 mod rows;

@@ -5,15 +5,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use outflow_sdk::destination::{Mode, Removed};
-use outflow_sdk::print::{KeyHash, Print, Printer};
+use outflow_sdk::print::{KeyHash, Print};
 use outflow_sdk::value::Value;
 
 use super::diff::{Change, acknowledged, diff_row};
 use super::error::RunError;
-use super::map::{Record, value_prints};
+use super::map::Record;
+use super::packed::PackedValues;
 use super::plan::{Immediate, Plan, Planned, PlannedRow};
 use super::scan::{SAMPLES, Scan};
-use super::spill::Sequence;
+use super::spill::{Sequence, SpillError};
 use crate::project::SyncSpec;
 use crate::state::{Filter, Lookup, Reject, RejectClass, RunId, Store, StoredRow, SyncState, Tally};
 
@@ -50,7 +51,6 @@ pub fn classify(context: &Context<'_>, scan: Scan, filter: &mut Filter) -> Resul
         .collect();
     let known = filter.len();
     let mut classifier = Classifier {
-        printer: context.store.printer(),
         lookup: if known > 0 {
             Some(context.store.lookup(context.state.id)?)
         } else {
@@ -99,7 +99,6 @@ pub fn classify(context: &Context<'_>, scan: Scan, filter: &mut Filter) -> Resul
 struct Classifier<'a> {
     context: &'a Context<'a>,
     filter: &'a mut Filter,
-    printer: Printer,
     fields: Vec<String>,
     lookup: Option<Lookup>,
     layouts: HashMap<u32, Arc<[String]>>,
@@ -132,10 +131,9 @@ impl Classifier<'_> {
     }
 
     fn row(&mut self, record: Record, stored: Option<StoredRow>) -> Result<(), RunError> {
-        let prints = value_prints(self.printer, &record.values);
         let change = diff_row(
             &self.fields,
-            &prints,
+            &record.prints,
             stored.as_ref(),
             &self.layouts,
             self.context.sync.mode,
@@ -150,7 +148,7 @@ impl Classifier<'_> {
             {
                 return Ok(());
             }
-            let reject = self.reject(&record, reject, &fault.code, field, &fault.message);
+            let reject = self.reject(&record, reject, &fault.code, field, &fault.message)?;
             self.plan.immediate.push(&Immediate::Fault(reject))?;
             return Ok(());
         }
@@ -160,7 +158,7 @@ impl Classifier<'_> {
             Change::Unchanged => {
                 self.plan.tally.unchanged += 1;
                 let Some(stored) = stored else { return Ok(()) };
-                let mut prints = prints;
+                let mut prints = record.prints;
                 self.keep_acknowledged(&mut prints, &stored);
                 let row = StoredRow {
                     print: record.print,
@@ -178,7 +176,7 @@ impl Classifier<'_> {
             Change::Added(fields) | Change::Changed(fields) => fields,
         };
         if self.context.state.adopt {
-            return self.adopt(record, prints, stored);
+            return self.adopt(record, stored);
         }
         if let Some(reject) = &reject
             && self.sleeps(reject, record.print)
@@ -226,12 +224,7 @@ impl Classifier<'_> {
         }
     }
 
-    fn adopt(
-        &mut self,
-        record: Record,
-        prints: Vec<Print>,
-        stored: Option<StoredRow>,
-    ) -> Result<(), RunError> {
+    fn adopt(&mut self, record: Record, stored: Option<StoredRow>) -> Result<(), RunError> {
         self.plan.tally.unchanged += 1;
         let known = stored.is_some();
         let before = stored.as_ref().map_or(0, |stored| stored.print);
@@ -240,7 +233,7 @@ impl Classifier<'_> {
             key: record.key,
             print: record.print,
             layout: self.context.layout,
-            prints,
+            prints: record.prints,
             remote,
             key_text: keeps_key_text(self.context.sync).then_some(record.key_text),
             match_text: None,
@@ -282,8 +275,8 @@ impl Classifier<'_> {
         code: &str,
         field: Option<String>,
         message: &str,
-    ) -> Reject {
-        Reject {
+    ) -> Result<Reject, SpillError> {
+        Ok(Reject {
             key: record.key,
             print: record.print,
             schema_print: 0,
@@ -292,12 +285,12 @@ impl Classifier<'_> {
             field,
             message: message.to_owned(),
             key_text: record.key_text.clone(),
-            match_text: match_text(self.context.sync, &record.values),
+            match_text: match_text(self.context.sync, &record.values.unpack()?),
             attempts: before.as_ref().map_or(0, |before| before.attempts),
             first_seen_ms: before.map_or(self.context.now_ms, |before| before.first_seen_ms),
             last_seen_ms: self.context.now_ms,
             next_retry_ms: None,
-        }
+        })
     }
 
     /// Known rows that the complete read did not show.
@@ -331,7 +324,7 @@ impl Classifier<'_> {
                 print: 0,
                 planned: Planned::Remove(rule),
                 remote: stored.remote,
-                values,
+                values: PackedValues::pack(&values).map_err(SpillError::from)?,
                 pending,
                 acknowledged,
                 stored_print: before,

@@ -4,8 +4,8 @@
 //! has a loop of its own here; [`value_at`] is the slow, general way and must always agree.
 
 use arrow::array::{
-    Array, AsArray, BooleanArray, Decimal128Array, GenericStringArray, OffsetSizeTrait, PrimitiveArray,
-    RecordBatch, StringViewArray,
+    Array, AsArray, BooleanArray, ByteView, Decimal128Array, GenericStringArray, OffsetSizeTrait,
+    PrimitiveArray, RecordBatch, StringViewArray,
 };
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Date32Type, Date64Type, Decimal128Type, Decimal256Type, Field, Float32Type,
@@ -17,6 +17,8 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use outflow_sdk::destination::FieldType;
 use outflow_sdk::print::{Print, Printer, SHORT_TEXT, add_field, is_plain_view};
 use outflow_sdk::value::{Decimal, Value};
+
+use crate::state::prefetch::prefetch;
 
 /// Field metadata key by which a source marks a text column as JSON (`outflow.type` = `json`).
 const TYPE_KEY: &str = "outflow.type";
@@ -201,6 +203,35 @@ pub(crate) fn add_column(array: &dyn Array, json: bool, printer: Printer, field:
         DataType::LargeUtf8 => add_texts(array.as_string::<i64>(), printer, field, rows),
         DataType::Utf8View => add_views(array.as_string_view(), printer, field, rows),
         _ => add_slowly(array, false, printer, field, rows),
+    }
+}
+
+/// Sends for the cells of some rows: they lie far apart, and one by one each would be waited for.
+pub(crate) fn send_for(array: &dyn Array, rows: &mut dyn Iterator<Item = usize>) {
+    let data = array.to_data();
+    let width = match data.data_type() {
+        DataType::Utf8View => size_of::<u128>(),
+        kind => kind.primitive_width().unwrap_or(0),
+    };
+    if let Some(cells) = data.buffers().first() {
+        for row in rows {
+            prefetch(cells.as_slice(), (data.offset() + row) * width);
+        }
+    }
+}
+
+/// Sends for the texts that do not lie in their views; those are here by now.
+pub(crate) fn send_for_texts(array: &dyn Array, rows: &mut dyn Iterator<Item = usize>) {
+    let Some(texts) = array.as_string_view_opt() else {
+        return;
+    };
+    for view in rows.filter_map(|row| texts.views().get(row)) {
+        let view = ByteView::from(*view);
+        if view.length as usize > SHORT_TEXT
+            && let Some(buffer) = texts.data_buffers().get(view.buffer_index as usize)
+        {
+            prefetch(buffer.as_slice(), view.offset as usize);
+        }
     }
 }
 

@@ -415,7 +415,7 @@ where
                 let number = self.next;
                 self.next += 1;
                 self.ledger.announce(number, &row);
-                Ok(row.operation(number))
+                row.operation(number).map_err(|error| FeedError(error.into()))
             }
             Err(error) => Err(FeedError(error.into())),
         })

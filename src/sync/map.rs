@@ -4,7 +4,7 @@
 //! each row's key hash and print without building a single value, and, for the few rows that need
 //! it, the row's [`Record`].
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::{DataType, Schema};
 use outflow_sdk::destination::{FieldType, MappedField};
 use outflow_sdk::print::{KeyHash, Print, Printer, add_field, bind_to_key};
@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::cast::cast;
 use super::columns::{self, ColumnMatch};
+use super::packed::{self, PackedValues};
+use super::spill::SpillError;
 use crate::project::{Cast, FieldMapping, FieldSource, NullPolicy, SyncSpec};
 
 /// A mapping that does not fit the model's columns.
@@ -38,7 +40,10 @@ pub struct Record {
     /// The row's print, bound to the key.
     pub print: Print,
     /// One value per mapped field; `None` = leave the destination as it is.
-    pub values: Vec<Option<Value>>,
+    pub values: PackedValues,
+    /// The print of each value; `0` = leave the destination as it is.
+    #[serde(with = "packed::prints")]
+    pub prints: Vec<Print>,
     /// Why the row cannot be sent: a code, a field number, our words.
     pub fault: Option<Fault>,
 }
@@ -222,10 +227,32 @@ impl Mapping {
         }
     }
 
+    /// Has the memory bring the cells of some rows, whose records are asked for next.
+    pub fn send_for(&self, batch: &RecordBatch, rows: &[(usize, KeyHash, Print)]) {
+        let steps: [fn(&dyn Array, &mut dyn Iterator<Item = usize>); 2] =
+            [columns::send_for, columns::send_for_texts];
+        for send_for in steps {
+            for field in &self.fields {
+                if let Reader::Column { at, .. } = &field.reader {
+                    send_for(batch.column(*at).as_ref(), &mut rows.iter().map(|(row, ..)| *row));
+                }
+            }
+        }
+    }
+
     /// One row with its values.
-    pub fn record(&self, batch: &RecordBatch, row: usize, key: KeyHash, print: Print) -> Record {
+    ///
+    /// # Errors
+    /// When the values cannot be packed.
+    pub fn record(
+        &self,
+        batch: &RecordBatch,
+        row: usize,
+        key: KeyHash,
+        print: Print,
+    ) -> Result<Record, SpillError> {
         let mut fault = None;
-        let values = self
+        let values: Vec<Option<Value>> = self
             .fields
             .iter()
             .zip(0u16..)
@@ -250,18 +277,14 @@ impl Mapping {
                 }
             })
             .collect();
-        Record {
+        Ok(Record {
             key,
             key_text: self.key_text(batch, row),
             print,
-            values,
+            prints: value_prints(self.printer, &values),
+            values: PackedValues::pack(&values)?,
             fault,
-        }
-    }
-
-    /// The print of each value, `0` where the destination is left as it is.
-    pub fn value_prints(&self, values: &[Option<Value>]) -> Vec<Print> {
-        value_prints(self.printer, values)
+        })
     }
 
     /// The key of a row as people write it.
@@ -278,7 +301,7 @@ impl Mapping {
     }
 
     fn keys(&self, batch: &RecordBatch, keys: &mut Vec<Option<KeyHash>>) {
-        use arrow::array::{Array, AsArray};
+        use arrow::array::AsArray;
         use arrow::datatypes::Int64Type;
 
         let mut scratch = Vec::new();
@@ -386,7 +409,7 @@ impl Mapping {
 }
 
 /// The print of each value, `0` where the destination is left as it is.
-pub(crate) fn value_prints(printer: Printer, values: &[Option<Value>]) -> Vec<Print> {
+fn value_prints(printer: Printer, values: &[Option<Value>]) -> Vec<Print> {
     let mut scratch = Vec::new();
     values
         .iter()

@@ -13,6 +13,7 @@ pub mod error;
 pub mod guard;
 pub mod ledger;
 pub mod map;
+mod packed;
 pub mod plan;
 pub mod prepare;
 pub mod progress;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use outflow_sdk::destination::{Action, Operation, Removed};
 use outflow_sdk::print::{KeyHash, Print};
-use outflow_sdk::value::Value;
 use serde::{Deserialize, Serialize};
 
-use super::spill::Sequence;
+use super::packed::{self, PackedValues};
+use super::spill::{Sequence, SpillError};
 use crate::state::{Reject, StoredRow, Tally};
 
 /// What is planned for a row.
@@ -46,10 +46,11 @@ pub struct PlannedRow {
     /// The record's address, if known.
     pub remote: Option<String>,
     /// Values by field; `None` = leave as it is.
-    pub values: Vec<Option<Value>>,
+    pub values: PackedValues,
     /// Numbers of the fields to be sent.
     pub pending: Vec<u16>,
     /// What is acknowledged of each field so far; `0` = nothing.
+    #[serde(with = "packed::prints")]
     pub acknowledged: Vec<Print>,
     /// The print the state has of the row; `0` when it has none or not of the whole row.
     pub stored_print: Print,
@@ -59,8 +60,11 @@ pub struct PlannedRow {
 
 impl PlannedRow {
     /// The operation the destination is asked to do.
-    pub fn operation(&self, number: u64) -> Operation {
-        Operation {
+    ///
+    /// # Errors
+    /// When the values cannot be unpacked.
+    pub fn operation(&self, number: u64) -> Result<Operation, SpillError> {
+        Ok(Operation {
             row: number,
             key: Arc::from(self.key_text.as_str()),
             action: match self.planned {
@@ -68,9 +72,9 @@ impl PlannedRow {
                 Planned::Remove(rule) => Action::Remove(rule),
             },
             remote: self.remote.as_deref().map(Arc::from),
-            record: Arc::from(self.values.as_slice()),
+            record: Arc::from(self.values.unpack()?),
             pending: self.pending.clone(),
-        }
+        })
     }
 }
 

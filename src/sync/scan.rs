@@ -4,7 +4,7 @@ use std::path::Path;
 
 use arrow::array::RecordBatch;
 use futures::StreamExt;
-use outflow_sdk::print::Printer;
+use outflow_sdk::print::{KeyHash, Print, Printer};
 use outflow_sdk::source::{ReadEvent, ReadReceipt, ReadRequest, Source};
 
 use super::error::RunError;
@@ -102,6 +102,8 @@ struct Lot {
     prints: BatchPrints,
     bytes: usize,
     probes: Vec<Probe>,
+    /// Rows of the batch at hand that are not as acknowledged, with key and print.
+    differ: Vec<(usize, KeyHash, Print)>,
 }
 
 impl Lot {
@@ -120,27 +122,27 @@ impl Scan {
     /// Looks a lot up; what is not as acknowledged becomes a candidate.
     fn take(&mut self, lot: &mut Lot, mapping: &Mapping, filter: &mut Filter) -> Result<(), RunError> {
         filter.probe_batch(&lot.prints.keys, &lot.prints.prints, &mut lot.probes);
-        let rows = lot
-            .batches
-            .iter()
-            .flat_map(|batch| (0..batch.num_rows()).map(move |row| (batch, row)));
-        let prints = lot.prints.keys.iter().zip(&lot.prints.prints).zip(&lot.probes);
-        for ((batch, row), ((key, print), probe)) in rows.zip(prints) {
-            self.read += 1;
-            let Some(key) = *key else {
-                self.null_keys += 1;
-                if self.null_key_rows.len() < SAMPLES {
-                    self.null_key_rows.push(self.read);
+        let mut answers = lot.prints.keys.iter().zip(&lot.prints.prints).zip(&lot.probes);
+        for batch in &lot.batches {
+            lot.differ.clear();
+            for (row, ((key, print), probe)) in answers.by_ref().take(batch.num_rows()).enumerate() {
+                self.read += 1;
+                match (key, probe) {
+                    (None, _) => {
+                        self.null_keys += 1;
+                        if self.null_key_rows.len() < SAMPLES {
+                            self.null_key_rows.push(self.read);
+                        }
+                    }
+                    (Some(_), Probe::Seen) => self.unchanged += 1,
+                    // A second row of a key is looked at with the others of that key.
+                    (Some(key), Probe::SeenTwice | Probe::Miss) => lot.differ.push((row, *key, *print)),
                 }
-                continue;
-            };
-            match probe {
-                Probe::Seen => self.unchanged += 1,
-                // A second row of a key is looked at with the others of that key.
-                Probe::SeenTwice | Probe::Miss => {
-                    self.candidates
-                        .push(key, &mapping.record(batch, row, key, *print))?;
-                }
+            }
+            mapping.send_for(batch, &lot.differ);
+            for (row, key, print) in &lot.differ {
+                self.candidates
+                    .push(*key, &mapping.record(batch, *row, *key, *print)?)?;
             }
         }
         lot.batches.clear();

@@ -1,0 +1,120 @@
+//! Packed: the values and prints of a row in the form they are set aside in.
+//!
+//! A row that differs is set aside twice, once when the model is read and once as part of the plan.
+//! Its values are packed when they are read and unpacked when the row is sent or shown; in between
+//! they are bytes that pass through.
+
+use std::fmt;
+
+use bytes::Bytes;
+use outflow_sdk::print::Print;
+use outflow_sdk::value::Value;
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// One value per mapped field, packed; `None` = leave the destination as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackedValues(Bytes);
+
+impl PackedValues {
+    /// Packs values.
+    ///
+    /// # Errors
+    /// When a value is larger than memory allows.
+    pub fn pack(values: &[Option<Value>]) -> Result<Self, postcard::Error> {
+        postcard::to_extend(values, Vec::with_capacity(values.len() * 16))
+            .map(|bytes: Vec<u8>| Self(bytes.into()))
+    }
+
+    /// The values.
+    ///
+    /// # Errors
+    /// When the bytes are not what [`pack`](Self::pack) made.
+    pub fn unpack(&self) -> Result<Vec<Option<Value>>, postcard::Error> {
+        postcard::from_bytes(&self.0)
+    }
+}
+
+impl Serialize for PackedValues {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for PackedValues {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer
+            .deserialize_bytes(BytesOf(Bytes::copy_from_slice))
+            .map(Self)
+    }
+}
+
+/// Prints as bytes: as numbers of variable length they would be longer and slower.
+pub(super) mod prints {
+    use super::{BytesOf, Deserializer, Print, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(prints: &[Print], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(bytemuck::cast_slice(prints))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Print>, D::Error> {
+        deserializer.deserialize_bytes(BytesOf(|bytes| {
+            let (prints, _) = bytes.as_chunks();
+            prints.iter().map(|bytes| Print::from_ne_bytes(*bytes)).collect()
+        }))
+    }
+}
+
+/// Takes bytes as they lie in the buffer.
+struct BytesOf<T>(fn(&[u8]) -> T);
+
+impl<T> Visitor<'_> for BytesOf<T> {
+    type Value = T;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("bytes")
+    }
+
+    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<T, E> {
+        Ok(self.0(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Row {
+        values: PackedValues,
+        #[serde(with = "prints")]
+        prints: Vec<Print>,
+    }
+
+    #[test]
+    fn values_and_prints_pass_through_a_spill_unchanged() {
+        let values = vec![
+            Some(Value::text("ä")),
+            None,
+            Some(Value::Null),
+            Some(Value::Date(-1)),
+        ];
+        for prints in [vec![], vec![0, 1, Print::MAX]] {
+            let row = Row {
+                values: PackedValues::pack(&values).unwrap(),
+                prints,
+            };
+            let bytes = postcard::to_stdvec(&row).unwrap();
+            let back: Row = postcard::from_bytes(&bytes).unwrap();
+            assert_eq!(back, row);
+            assert_eq!(back.values.unpack().unwrap(), values);
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_values_are_an_error() {
+        assert!(PackedValues(Bytes::from_static(&[3, 1])).unpack().is_err());
+    }
+}
