@@ -36,7 +36,7 @@ pub(crate) fn show(
         .plan
         .operations()
         .saturating_sub(forecast.preview.refused);
-    each(forecast, limit, &mut |row, values| {
+    each(forecast, limit, |row, values| {
         one(sync, row, values, out);
         Ok(())
     })?;
@@ -51,7 +51,7 @@ pub(crate) fn documents(
     write: &mut dyn FnMut(&str, bool),
 ) -> Result<(), Failure> {
     let mut first = true;
-    each(forecast, limit, &mut |row, values| {
+    each(forecast, limit, |row, values| {
         let text = document(sync, row, values)?;
         write(&text, first);
         first = false;
@@ -62,7 +62,7 @@ pub(crate) fn documents(
 fn each(
     forecast: &mut Forecast,
     limit: u64,
-    act: &mut dyn FnMut(&PlannedRow, &[Option<Value>]) -> Result<(), Failure>,
+    mut act: impl FnMut(&PlannedRow, &[Option<Value>]) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let mut left = limit;
     let mut rows = std::mem::replace(

@@ -207,7 +207,7 @@ pub(crate) fn add_column(array: &dyn Array, json: bool, printer: Printer, field:
 }
 
 /// Sends for the cells of some rows: they lie far apart, and one by one each would be waited for.
-pub(crate) fn send_for(array: &dyn Array, rows: &mut dyn Iterator<Item = usize>) {
+pub(crate) fn send_for(array: &dyn Array, rows: impl Iterator<Item = usize>) {
     let data = array.to_data();
     let width = match data.data_type() {
         DataType::Utf8View => size_of::<u128>(),
@@ -221,7 +221,7 @@ pub(crate) fn send_for(array: &dyn Array, rows: &mut dyn Iterator<Item = usize>)
 }
 
 /// Sends for the texts that do not lie in their views; those are here by now.
-pub(crate) fn send_for_texts(array: &dyn Array, rows: &mut dyn Iterator<Item = usize>) {
+pub(crate) fn send_for_texts(array: &dyn Array, rows: impl Iterator<Item = usize>) {
     let Some(texts) = array.as_string_view_opt() else {
         return;
     };

@@ -4,7 +4,7 @@
 //! each row's key hash and print without building a single value, and, for the few rows that need
 //! it, the row's [`Record`].
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Schema};
 use outflow_sdk::destination::{FieldType, MappedField};
 use outflow_sdk::print::{KeyHash, Print, Printer, add_field, bind_to_key};
@@ -229,15 +229,15 @@ impl Mapping {
 
     /// Has the memory bring the cells of some rows, whose records are asked for next.
     pub fn send_for(&self, batch: &RecordBatch, rows: &[(usize, KeyHash, Print)]) {
-        let steps: [fn(&dyn Array, &mut dyn Iterator<Item = usize>); 2] =
-            [columns::send_for, columns::send_for_texts];
-        for send_for in steps {
-            for field in &self.fields {
-                if let Reader::Column { at, .. } = &field.reader {
-                    send_for(batch.column(*at).as_ref(), &mut rows.iter().map(|(row, ..)| *row));
-                }
-            }
-        }
+        let columns = || {
+            self.fields.iter().filter_map(|field| match &field.reader {
+                Reader::Column { at, .. } => Some(batch.column(*at).as_ref()),
+                _ => None,
+            })
+        };
+        let rows = || rows.iter().map(|(row, ..)| *row);
+        columns().for_each(|column| columns::send_for(column, rows()));
+        columns().for_each(|column| columns::send_for_texts(column, rows()));
     }
 
     /// One row with its values.
@@ -301,7 +301,7 @@ impl Mapping {
     }
 
     fn keys(&self, batch: &RecordBatch, keys: &mut Vec<Option<KeyHash>>) {
-        use arrow::array::AsArray;
+        use arrow::array::{Array, AsArray};
         use arrow::datatypes::Int64Type;
 
         let mut scratch = Vec::new();
