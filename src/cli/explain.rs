@@ -268,7 +268,9 @@ fn reason(found: &Found, store: &Store, now_ms: i64) -> Result<String, Failure> 
                 "not sent: the destination refuses it for consent or compliance, and it is not tried again until its values change".into()
             }
             RejectClass::Transient => "sent without success; the next run tries again".into(),
-            RejectClass::InDoubt => "sent, and no answer says whether it was applied; the next run settles it".into(),
+            RejectClass::InDoubt => format!(
+                "sent, and no answer says whether it was applied; tried again: {again}"
+            ),
         });
     }
     let Some(row) = &found.row else {

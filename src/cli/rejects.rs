@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::open::{self, Opened};
 use super::output::{Output, Rows, Tone, ago, count, counted, iso, moment};
 use super::select;
-use crate::state::{Access, Reject, RejectClass, Store, SyncReject};
+use crate::state::{Access, Changes, Reject, RejectClass, Store, StoredRow, SyncReject, WHEN_ASKED};
 use crate::sync::error::Exit;
 
 /// Arguments of `outflow rejects`.
@@ -44,6 +44,9 @@ enum RejectsVerb {
     /// Have rejects tried again by the next run
     #[command(after_help = "Examples:\n  outflow rejects retry\n  outflow rejects retry customers 4711")]
     Retry(RetryArgs),
+    /// Say that an event of which no answer came has arrived: it is not sent again
+    #[command(after_help = "Example:\n  outflow rejects arrived orders 4711")]
+    Arrived(ShowArgs),
 }
 
 #[derive(Debug, Args)]
@@ -90,6 +93,7 @@ impl RejectsArgs {
             Some(RejectsVerb::List(args)) => args.json.json,
             Some(RejectsVerb::Show(args)) => args.json.json,
             Some(RejectsVerb::Retry(args)) => args.json.json,
+            Some(RejectsVerb::Arrived(args)) => args.json.json,
         }
     }
 }
@@ -101,6 +105,7 @@ pub(crate) fn run(args: &RejectsArgs, dir: &Path, out: &mut Output) -> Result<Ex
         Some(RejectsVerb::List(args)) => list(args, dir, out),
         Some(RejectsVerb::Show(args)) => show(args, dir, out),
         Some(RejectsVerb::Retry(args)) => retry(args, dir, out),
+        Some(RejectsVerb::Arrived(args)) => arrived(args, dir, out),
     }
 }
 
@@ -173,6 +178,7 @@ fn tone(class: RejectClass) -> Tone {
 pub(crate) fn when(reject: &Reject, now_ms: i64) -> String {
     match (reject.next_retry_ms, reject.class) {
         (Some(at), _) if at <= now_ms => "next run".into(),
+        (Some(WHEN_ASKED), _) => "when its key is named".into(),
         (Some(at), _) => format!("after {}", moment(at)),
         (None, RejectClass::Transient | RejectClass::InDoubt) => "next run".into(),
         (None, RejectClass::Permanent) => "when it changes".into(),
@@ -193,7 +199,7 @@ pub(crate) fn document(sync: &str, reject: &Reject) -> Value {
         "attempts": reject.attempts,
         "first_seen": iso(reject.first_seen_ms),
         "last_seen": iso(reject.last_seen_ms),
-        "next_retry": reject.next_retry_ms.and_then(iso),
+        "next_retry": reject.next_retry_ms.filter(|at| *at != WHEN_ASKED).and_then(iso),
     })
 }
 
@@ -253,7 +259,44 @@ fn retry(args: &RetryArgs, dir: &Path, out: &mut Output) -> Result<Exit, Failure
     Ok(Exit::Done)
 }
 
-/// Wakes what failed. Rows refused for consent stay asleep: only a person may ask for one of them.
+/// Remembers an event in doubt as acknowledged.
+fn arrived(args: &ShowArgs, dir: &Path, out: &mut Output) -> Result<Exit, Failure> {
+    let opened = Opened::load_offline(dir)?;
+    let store = open::store(&opened.project, Access::Write)?;
+    let found = refused(&opened, &store, &args.sync, &args.key)?;
+    let (Some(state), Some(reject)) = (store.sync(&args.sync)?, &found.reject) else {
+        return Err(Failure::bug(format!("the reject of sync {} is gone", args.sync)));
+    };
+    if reject.next_retry_ms != Some(WHEN_ASKED) {
+        let message = "that row is not in doubt: the next run can settle it by itself";
+        return Err(Failure::config("not_in_doubt", message).hint("use `outflow rejects retry`"));
+    }
+    let row = StoredRow {
+        key: found.key,
+        print: reject.print,
+        layout: store.layout(&[])?,
+        prints: Vec::new(),
+        remote: None,
+        key_text: None,
+        match_text: None,
+        applied_ms: open::now_ms(),
+        run: 0,
+    };
+    let changes = Changes {
+        rows: vec![row],
+        ..Changes::default()
+    };
+    store.commit(state.id, &[&changes])?;
+    if args.json.json {
+        out.json(&json!({ "arrived": 1 }))?;
+    } else {
+        out.line("remembered as arrived; it is not sent again");
+    }
+    Ok(Exit::Done)
+}
+
+/// Wakes what failed. Rows refused for consent stay asleep, and so do events in doubt: only a person
+/// may ask for one of them.
 fn wake_failures(store: &Store, sync: &str) -> Result<u64, Failure> {
     let mut keys = Vec::new();
     for class in [
@@ -262,7 +305,12 @@ fn wake_failures(store: &Store, sync: &str) -> Result<u64, Failure> {
         RejectClass::InDoubt,
     ] {
         let rejects = store.rejects(Some(sync), Some(class), usize::MAX)?;
-        keys.extend(rejects.into_iter().map(|one| one.reject.key));
+        let rejects = rejects.into_iter().map(|one| one.reject);
+        keys.extend(
+            rejects
+                .filter(|reject| reject.next_retry_ms != Some(WHEN_ASKED))
+                .map(|reject| reject.key),
+        );
     }
     wake(store, sync, &keys)
 }

@@ -82,6 +82,15 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// When it cannot be written; the delivery then stops.
     async fn settle(&self, settled: Vec<Settled>) -> Result<(), LedgerError>;
+
+    /// Told before a request goes out that must not be repeated: what becomes of these operations is
+    /// in doubt until they settle, even if the process ends before that.
+    ///
+    /// # Errors
+    /// When it cannot be written; the request is then not sent.
+    async fn intend(&self, _operations: &[Operation]) -> Result<(), LedgerError> {
+        Ok(())
+    }
 }
 
 /// What became of operations cannot be written down.

@@ -135,6 +135,12 @@ async fn exchange(shared: &Shared, mut parcel: Parcel, permit: &mut Permit, requ
         Ok(encoded) => encoded,
         Err(error) => return failure::stop(parcel, Stop::Error(error)),
     };
+    if parcel.route.writes
+        && !parcel.route.replay_safe
+        && let Err(error) = shared.ledger.intend(&parcel.operations).await
+    {
+        return failure::stop(parcel, error.into());
+    }
     for note in &mut parcel.notes {
         note.attempts += 1;
     }

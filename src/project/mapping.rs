@@ -15,7 +15,7 @@ use super::problem::{Fault, Severity, closest, did_you_mean, listed, quoted, sla
 use super::references::References;
 use super::schema::Schemas;
 use super::tree::{self, Node, Span};
-use super::validate::{At, Checker, ForeignKey};
+use super::validate::{At, Checker, ForeignKey, first_sentence};
 use super::{fields, schedule};
 
 /// A mapping file with what became of it.
@@ -220,7 +220,8 @@ impl Reader<'_> {
             .destination
             .as_deref()
             .and_then(|name| connections.destinations.get(name));
-        if let (Some(connection), Some(object)) = (destination, &mapping.object) {
+        let object = self.object(mapping.object, &options);
+        if let (Some(connection), Some(object)) = (destination, &object) {
             match connection.destination.capabilities(object) {
                 Ok(capabilities) => self.check_capabilities(&capabilities, object, mode, mapping.removed),
                 Err(error) => {
@@ -240,7 +241,7 @@ impl Reader<'_> {
             model: model?,
             key: mapping.key?.0,
             destination: mapping.destination.filter(|_| destination.is_some())?,
-            object: mapping.object?,
+            object: object?,
             match_fields: mapping.match_fields?.0,
             mode,
             removed: mapping.removed,
@@ -269,6 +270,43 @@ impl Reader<'_> {
         });
         let message = format!("`{PROJECT_FILE}` has no {key} {}", quoted(name));
         self.fault(key, "unknown_connection", message, Some(hint));
+    }
+
+    /// `object:`, or what the destination's own key stands for.
+    fn object(&mut self, named: Option<String>, options: &Value) -> Option<String> {
+        let schemas = self.schemas;
+        let destination_type = self.destination_type().unwrap_or_default();
+        let Some(own) = schemas.object_keys.get(destination_type.as_str()) else {
+            let keys = schemas.object_keys.values();
+            if named.is_none() && !keys.into_iter().any(|own| options.get(own.key).is_some()) {
+                self.missing_object();
+            }
+            return named;
+        };
+        match (named, options.get(own.key).is_some()) {
+            (Some(named), true) if named != own.object => {
+                let message = format!(
+                    "`{}` names the object by itself, and `object: {named}` says another",
+                    own.key
+                );
+                let hint = format!("remove one of `object` and `{}`", own.key);
+                self.fault("object", "contradicting_keys", message, Some(hint));
+                None
+            }
+            (None, false) => {
+                let message = format!("neither `{}` nor `object` is here", own.key);
+                self.fault("", "missing_key", message, Some(format!("add `{}: …`", own.key)));
+                None
+            }
+            (None, true) => Some(own.object.to_owned()),
+            (named, _) => named,
+        }
+    }
+
+    fn missing_object(&mut self) {
+        let meaning = self.schemas.mapping.pointer("/properties/object/description");
+        let hint = meaning.and_then(Value::as_str).map(first_sentence);
+        self.fault("", "missing_key", "the key `object` is missing", hint);
     }
 
     fn model(&mut self, keys: Option<&ModelKeys>) -> Option<Model> {

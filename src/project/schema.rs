@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use outflow_sdk::descriptor::DestinationDescriptor;
+use outflow_sdk::descriptor::{DestinationDescriptor, ObjectKey};
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
@@ -22,6 +22,8 @@ pub(crate) struct Schemas {
     pub(crate) common_keys: Vec<String>,
     /// The mapping keys that belong to connectors: key → types that have it.
     pub(crate) connector_keys: BTreeMap<String, Vec<&'static str>>,
+    /// The mapping keys that stand for an object, by type of destination.
+    pub(crate) object_keys: BTreeMap<&'static str, ObjectKey>,
 }
 
 impl Schemas {
@@ -40,6 +42,11 @@ impl Schemas {
             mapping_to,
             common_keys: keys_of(&schemars::schema_for!(MappingFile)),
             connector_keys,
+            object_keys: registry
+                .destinations
+                .iter()
+                .filter_map(|connector| Some((connector.type_name, connector.object_key?)))
+                .collect(),
         }
     }
 }
@@ -48,7 +55,7 @@ impl Schemas {
 pub fn json_schema(registry: &Registry) -> Value {
     json!({
         "outflow": project_schema(registry),
-        "mapping": mapping_schema(&registry.destinations),
+        "mapping": mapping_schema_for_editors(registry),
     })
 }
 
@@ -57,10 +64,7 @@ pub(crate) fn schema_files(registry: &Registry) -> [(&'static str, String); 2] {
     let text = |schema: Value| format!("{schema:#}\n");
     [
         ("outflow.schema.json", text(project_schema(registry))),
-        (
-            "mapping.schema.json",
-            text(mapping_schema(&registry.destinations)),
-        ),
+        ("mapping.schema.json", text(mapping_schema_for_editors(registry))),
     ]
 }
 
@@ -132,12 +136,33 @@ fn connection(
     schema
 }
 
+/// The schema of a mapping to any destination, with the ways to name its object.
+fn mapping_schema_for_editors(registry: &Registry) -> Value {
+    let mut schema = mapping_schema(&registry.destinations);
+    let keys = registry
+        .destinations
+        .iter()
+        .filter_map(|connector| connector.object_key);
+    let mut ways: Vec<Value> = keys.map(|object| json!({ "required": [object.key] })).collect();
+    if let (false, Value::Object(schema)) = (ways.is_empty(), &mut schema) {
+        ways.insert(0, json!({ "required": ["object"] }));
+        schema.insert("anyOf".into(), ways.into());
+    }
+    schema
+}
+
 /// The schema of a mapping that may have the keys of these connectors beside the common ones.
 fn mapping_schema<'a>(connectors: impl IntoIterator<Item = &'a DestinationDescriptor>) -> Value {
     let mut schema = schema_of::<MappingFile>("mappings/*.yaml");
     let mut definitions = Map::new();
     let mut added: Map<String, Value> = Map::new();
     let connectors: Vec<&DestinationDescriptor> = connectors.into_iter().collect();
+    // Where another key may stand for the object, the loader says which of the two is missing.
+    if connectors.iter().any(|connector| connector.object_key.is_some())
+        && let Some(Value::Array(required)) = schema.get_mut("required")
+    {
+        required.retain(|key| key != "object");
+    }
     for connector in &connectors {
         let own = embed(
             (connector.mapping_schema)(),

@@ -32,7 +32,7 @@ pub use filter::{Filter, Probe};
 pub use lines::Transferred;
 pub use model::{
     Attempt, Changes, FilterChange, Identity, Reject, RejectClass, RunId, RunRecord, RunStatus, StoredRow,
-    SyncId, SyncState, Tally,
+    SyncId, SyncState, Tally, WHEN_ASKED,
 };
 pub use rejects::SyncReject;
 pub use rows::{Lookup, Unseen};

@@ -32,6 +32,9 @@ pub struct StoredRow {
     pub run: RunId,
 }
 
+/// [`Reject::next_retry_ms`] of a row that is tried again only when a person asks for it.
+pub const WHEN_ASKED: i64 = i64::MAX;
+
 /// Why a row is set aside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -139,6 +139,10 @@ impl Classifier<'_> {
             self.context.sync.mode,
         );
         let reject = self.open_reject(record.key)?;
+        if reject.as_ref().is_some_and(|reject| self.must_be_asked(reject)) {
+            self.plan.tally.held += 1;
+            return Ok(());
+        }
         if let Some(fault) = &record.fault {
             let field = self.fields.get(usize::from(fault.field)).cloned();
             self.plan.tally.rejected += 1;
@@ -166,7 +170,7 @@ impl Classifier<'_> {
                     prints,
                     ..stored
                 };
-                if self.context.sync.mode != Mode::Create {
+                if !matches!(self.context.sync.mode, Mode::Create | Mode::Append) {
                     self.plan
                         .immediate
                         .push(&Immediate::Touch { row, before, known })?;
@@ -268,6 +272,12 @@ impl Classifier<'_> {
             && reject.next_retry_ms.is_none_or(|at| at > self.context.now_ms)
     }
 
+    /// Whether the row may have arrived and must not be sent twice.
+    fn must_be_asked(&self, reject: &Reject) -> bool {
+        let waits = |at| at > self.context.now_ms;
+        reject.class == RejectClass::InDoubt && reject.next_retry_ms.is_some_and(waits)
+    }
+
     fn reject(
         &self,
         record: &Record,
@@ -354,13 +364,18 @@ impl Classifier<'_> {
         (values, pending)
     }
 
-    /// Rejects whose rows are as acknowledged again, or gone.
+    /// Rejects whose rows are as acknowledged again, or gone. Those that wait to be asked stay open: a
+    /// row that comes back must find its doubt again.
     fn close_rejects(&mut self) -> Result<(), RunError> {
         if !self.has_rejects {
             return Ok(());
         }
         for key in self.context.store.reject_keys(self.context.state.id)? {
-            if !self.visited.contains(&key) {
+            if self.visited.contains(&key) {
+                continue;
+            }
+            let reject = self.context.store.reject(self.context.state.id, key)?;
+            if !reject.is_some_and(|reject| self.must_be_asked(&reject)) {
                 self.plan.closed.push(key);
             }
         }

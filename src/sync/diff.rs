@@ -33,7 +33,7 @@ pub fn diff_row(
     let Some(stored) = stored else {
         return Change::Added(numbers(prints, |_, print| print != 0));
     };
-    if mode == Mode::Create {
+    if matches!(mode, Mode::Create | Mode::Append) {
         return Change::Unchanged;
     }
     let empty: Arc<[String]> = Arc::from([]);
@@ -169,5 +169,13 @@ mod tests {
             Mode::Create,
         );
         assert_eq!(change, Change::Unchanged);
+    }
+
+    #[test]
+    fn mode_append_sends_a_key_once_whatever_becomes_of_its_row() {
+        let known = stored(&[4]);
+        let diff = |stored| diff_row(&names(&["a"]), &[9], stored, &layouts(&["a"]), Mode::Append);
+        assert_eq!(diff(None), Change::Added(vec![0]));
+        assert_eq!(diff(Some(&known)), Change::Unchanged);
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
 use async_trait::async_trait;
-use outflow_sdk::destination::{Effect, Operation, Rejection};
+use outflow_sdk::destination::{Effect, Mode, Operation, Rejection};
 use outflow_sdk::print::{KeyHash, Print, Printer};
 use outflow_sdk::value::Value;
 use tokio::sync::oneshot;
@@ -15,7 +15,7 @@ use super::plan::{Planned, PlannedRow};
 use crate::deliver::{Clock, Fate, Feed, FeedError, Ledger, LedgerError, Settled};
 use crate::project::SyncSpec;
 use crate::state::{
-    Attempt, Changes, FilterChange, Reject, RejectClass, RunId, Store, StoredRow, SyncId, Tally,
+    Attempt, Changes, FilterChange, Reject, RejectClass, RunId, Store, StoredRow, SyncId, Tally, WHEN_ASKED,
 };
 
 /// Most batches written in one transaction.
@@ -35,6 +35,8 @@ struct UnderWay {
     remote: Option<String>,
     created: bool,
     tried: Option<(u32, i64)>,
+    /// Whether the state holds it as in doubt since this run sent it.
+    intended: bool,
 }
 
 /// What settled batches added up to.
@@ -128,8 +130,69 @@ impl RunLedger {
             remote: row.remote.clone(),
             created: false,
             tried: row.tried,
+            intended: false,
         };
         locked(&self.under_way).insert(number, under_way);
+    }
+
+    async fn written(&self, changes: Changes) -> Result<u64, LedgerError> {
+        let wait = self.commit(changes)?;
+        wait.await
+            .map_err(|_| LedgerError("the state's writer has stopped".into()))?
+    }
+
+    /// The operations as rows in doubt.
+    fn doubts(&self, operations: &[Operation]) -> Changes {
+        let now_ms = self.clock.now_ms();
+        let mut changes = Changes::default();
+        let mut under_way = locked(&self.under_way);
+        for operation in operations {
+            if let Some(row) = under_way.get_mut(&operation.row) {
+                row.intended = true;
+                let doubt = unfielded("sent_unanswered", self.doubt());
+                changes
+                    .rejects
+                    .push(self.reject(row, operation, RejectClass::InDoubt, &doubt, now_ms));
+            }
+        }
+        changes
+    }
+
+    /// What is said of a row of which nobody knows whether it arrived.
+    fn doubt(&self) -> &'static str {
+        match self.sync.mode {
+            Mode::Append => {
+                "was sent and no answer says whether it arrived; it is not sent again unless `outflow rejects retry` names it"
+            }
+            _ => "was sent and no answer says whether it was applied; the next run settles it",
+        }
+    }
+
+    fn reject(
+        &self,
+        row: &UnderWay,
+        operation: &Operation,
+        class: RejectClass,
+        rejection: &Rejection,
+        now_ms: i64,
+    ) -> Reject {
+        let (attempts, first_seen_ms) = row.tried.unwrap_or((0, now_ms));
+        let must_be_asked = class == RejectClass::InDoubt && self.sync.mode == Mode::Append;
+        Reject {
+            key: row.key,
+            print: row.print,
+            schema_print: self.schema_print,
+            class,
+            code: rejection.code.clone(),
+            field: rejection.field.clone(),
+            message: rejection.message.clone(),
+            key_text: operation.key.to_string(),
+            match_text: match_text(&self.sync, &operation.record),
+            attempts: attempts + 1,
+            first_seen_ms,
+            last_seen_ms: now_ms,
+            next_retry_ms: must_be_asked.then_some(WHEN_ASKED),
+        }
     }
 
     fn commit(&self, changes: Changes) -> Result<oneshot::Receiver<Result<u64, LedgerError>>, LedgerError> {
@@ -174,11 +237,7 @@ impl Ledger for RunLedger {
         let (changes, tally, filter) = self.digest(settled);
         let mut generation = None;
         if !changes.is_empty() {
-            let wait = self.commit(changes)?;
-            let written = wait
-                .await
-                .map_err(|_| LedgerError("the state's writer has stopped".into()))?;
-            generation = Some(written?);
+            generation = Some(self.written(changes).await?);
         }
         {
             let mut settlement = locked(&self.settlement);
@@ -190,6 +249,18 @@ impl Ledger for RunLedger {
             } else if let Some(changes) = &mut settlement.filter {
                 changes.extend(filter);
             }
+        }
+        Ok(())
+    }
+
+    async fn intend(&self, operations: &[Operation]) -> Result<(), LedgerError> {
+        if self.sync.mode != Mode::Append {
+            // What may be repeated by the next run need not be remembered.
+            return Ok(());
+        }
+        let changes = self.doubts(operations);
+        if !changes.is_empty() {
+            self.written(changes).await?;
         }
         Ok(())
     }
@@ -261,7 +332,7 @@ impl Digest<'_> {
             }
             Fate::Held { code } => {
                 self.tally.held += 1;
-                let words = "was sent and no answer says whether it was applied; the next run settles it";
+                let words = self.ledger.doubt();
                 self.set_aside(
                     row,
                     settled,
@@ -270,7 +341,13 @@ impl Digest<'_> {
                     &unfielded(code, words),
                 );
             }
-            Fate::Deferred { .. } => self.tally.deferred += 1,
+            Fate::Deferred { .. } => {
+                self.tally.deferred += 1;
+                if row.intended {
+                    // It went out and was turned away unread: there is no doubt about it.
+                    self.changes.closed.push(row.key);
+                }
+            }
         }
     }
 
@@ -307,6 +384,9 @@ impl Digest<'_> {
         if effect == Effect::Untouched && row.remote.is_none() {
             // Mode update, and no such record: it may come to be, so nothing is remembered.
             self.tally.unchanged += u64::from(last);
+            if row.intended {
+                self.changes.closed.push(row.key);
+            }
             return;
         }
         let print = if last && self.is_complete(row, operation) {
@@ -360,22 +440,9 @@ impl Digest<'_> {
         outcome: &str,
         rejection: &Rejection,
     ) {
-        let (attempts, first_seen_ms) = row.tried.unwrap_or((0, self.now_ms));
-        self.changes.rejects.push(Reject {
-            key: row.key,
-            print: row.print,
-            schema_print: self.ledger.schema_print,
-            class,
-            code: rejection.code.clone(),
-            field: rejection.field.clone(),
-            message: rejection.message.clone(),
-            key_text: settled.operation.key.to_string(),
-            match_text: match_text(&self.ledger.sync, &settled.operation.record),
-            attempts: attempts + 1,
-            first_seen_ms,
-            last_seen_ms: self.now_ms,
-            next_retry_ms: None,
-        });
+        let operation = &settled.operation;
+        let reject = self.ledger.reject(row, operation, class, rejection, self.now_ms);
+        self.changes.rejects.push(reject);
         self.changes.attempts.push(Attempt {
             key: row.key,
             at_ms: self.now_ms,

@@ -84,28 +84,7 @@ impl Bench {
 
     /// A runner as a fresh process would make it.
     pub fn runner(&self) -> Runner {
-        let registry = Registry::built_in();
-        let loaded = load(self.root(), LoadOptions::new(&registry, false));
-        let errors: Vec<String> = loaded
-            .problems
-            .iter()
-            .map(|problem| problem.message.clone())
-            .collect();
-        assert!(errors.is_empty(), "{errors:?}");
-        let project = Arc::new(loaded.project.unwrap());
-        let store = Arc::new(self.store(Access::Write));
-        let clock = Arc::new(SystemClock);
-        Runner {
-            quotas: Arc::new(Quotas::new(Arc::clone(&store), clock.clone(), 1)),
-            stage: Stage {
-                project,
-                store,
-                clock,
-                progress: Arc::new(Silent),
-            },
-            policy: Policy::default(),
-            stop: watch::channel(false).1,
-        }
+        runner_of(self.root())
     }
 
     /// One run in a process of its own; every row must be accounted for.
@@ -155,6 +134,32 @@ impl Bench {
         self.twin
             .contact(email)
             .and_then(|contact| contact.get(field).map(str::to_owned))
+    }
+}
+
+/// A runner on the project in `root`, as a fresh process would make it.
+pub fn runner_of(root: &Path) -> Runner {
+    let registry = Registry::built_in();
+    let loaded = load(root, LoadOptions::new(&registry, false));
+    let errors: Vec<String> = loaded
+        .problems
+        .iter()
+        .map(|problem| problem.message.clone())
+        .collect();
+    assert!(errors.is_empty(), "{errors:?}");
+    let project = Arc::new(loaded.project.unwrap());
+    let store = Arc::new(Store::open(&root.join(".outflow"), Access::Write).unwrap());
+    let clock = Arc::new(SystemClock);
+    Runner {
+        quotas: Arc::new(Quotas::new(Arc::clone(&store), clock.clone(), 1)),
+        stage: Stage {
+            project,
+            store,
+            clock,
+            progress: Arc::new(Silent),
+        },
+        policy: Policy::default(),
+        stop: watch::channel(false).1,
     }
 }
 

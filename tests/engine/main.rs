@@ -10,6 +10,7 @@
 
 mod bench_project;
 mod changes;
+mod events;
 mod faults;
 mod keys;
 mod rejects;

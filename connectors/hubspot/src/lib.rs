@@ -52,6 +52,7 @@ pub const DESCRIPTOR: DestinationDescriptor = DestinationDescriptor {
     title: "HubSpot contacts, companies, custom objects and static lists",
     settings_schema: || schemars::schema_for!(Settings),
     mapping_schema: || schemars::schema_for!(MappingOptions),
+    object_key: None,
     open,
 };
 

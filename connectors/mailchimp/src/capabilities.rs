@@ -106,28 +106,50 @@ impl Verb {
     }
 }
 
-/// The audience an `object:` names: `members`, or `members:AUDIENCE` where no mapping does.
+/// What of an audience a mapping writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Object {
+    /// Its members.
+    Members,
+    /// Events of its members.
+    Events,
+}
+
+/// What an `object:` names, and its audience where no mapping names one: `members`, `events`, or
+/// either with `:AUDIENCE`.
 ///
 /// # Errors
 /// `Config` when it is not an object of Mailchimp.
-pub(crate) fn audience_in(object: &str) -> Result<Option<&str>, ConnectorError> {
-    match object.split_once(':') {
-        None if object == "members" => Ok(None),
-        Some(("members", audience)) if !audience.trim().is_empty() => Ok(Some(audience.trim())),
-        _ if object == "events" => Err(ConnectorError::config(
-            "unknown_object",
-            "Outflow does not send Mailchimp events",
-        )
-        .with_hint("use `object: members`; a tag or a merge field can start an automation as well")),
+pub(crate) fn object_in(object: &str) -> Result<(Object, Option<&str>), ConnectorError> {
+    let (kind, audience) = match object.split_once(':') {
+        None => (object, None),
+        Some((kind, audience)) => (kind, Some(audience.trim())),
+    };
+    let known = match kind {
+        "members" => Some(Object::Members),
+        "events" => Some(Object::Events),
+        _ => None,
+    };
+    match known {
+        Some(known) if audience != Some("") => Ok((known, audience)),
         _ => Err(
             ConnectorError::config("unknown_object", format!("Mailchimp has no object `{object}`"))
-                .with_hint("use `object: members` and name the audience in `audience:`"),
+                .with_hint("use `object: members` or `events` and name the audience in `audience:`"),
         ),
     }
 }
 
-/// What can be done with members.
-pub(crate) fn capabilities() -> Capabilities {
+/// What can be done with an object.
+pub(crate) fn capabilities(object: Object) -> Capabilities {
+    if object == Object::Events {
+        return Capabilities {
+            modes: vec![Mode::Append],
+            removed: Vec::new(),
+            match_fields: vec![MATCH.to_owned()],
+            partial_records: false,
+            creates_fields: false,
+        };
+    }
     Capabilities {
         modes: vec![Mode::Upsert, Mode::Update, Mode::Create, Mode::Mirror],
         removed: vec![
@@ -159,11 +181,15 @@ mod tests {
     }
 
     #[test]
-    fn members_are_the_object() {
-        assert_eq!(audience_in("members").unwrap(), None);
-        assert_eq!(audience_in("members:News").unwrap(), Some("News"));
-        for object in ["contacts", "member", "members:", "events", ""] {
-            let error = audience_in(object).unwrap_err();
+    fn members_and_their_events_are_the_objects() {
+        assert_eq!(object_in("members").unwrap(), (Object::Members, None));
+        assert_eq!(
+            object_in("members:News").unwrap(),
+            (Object::Members, Some("News"))
+        );
+        assert_eq!(object_in("events: News").unwrap(), (Object::Events, Some("News")));
+        for object in ["contacts", "member", "members:", "events: ", ""] {
+            let error = object_in(object).unwrap_err();
             assert_eq!(error.code, "unknown_object", "{object}");
             assert!(error.hint.is_some());
         }

@@ -14,9 +14,10 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::audience::{self, Audience};
 use crate::binding::MailchimpBinding;
-use crate::capabilities::{MATCH, audience_in, capabilities};
+use crate::capabilities::{MATCH, Object, capabilities, object_in};
 use crate::client::Client;
 use crate::config::{MappingOptions, Settings};
+use crate::events::{self, EventBinding};
 use crate::groups::{self, Interest, Permission, Segment, fold};
 use crate::layout::Layout;
 use crate::merge_fields::{self, MergeField};
@@ -56,8 +57,7 @@ impl Mailchimp {
 #[async_trait]
 impl Destination for Mailchimp {
     fn capabilities(&self, object: &str) -> Result<Capabilities, ConnectorError> {
-        audience_in(object)?;
-        Ok(capabilities())
+        Ok(capabilities(object_in(object)?.0))
     }
 
     fn account_key(&self) -> String {
@@ -79,8 +79,11 @@ impl Destination for Mailchimp {
     }
 
     async fn describe(&self, object: &str) -> Result<Vec<Field>, ConnectorError> {
-        let wanted = audience_in(object)?.or(self.audience.as_deref());
-        let audience = audience::find(&self.client, wanted).await?;
+        let (object, wanted) = object_in(object)?;
+        let audience = audience::find(&self.client, wanted.or(self.audience.as_deref())).await?;
+        if object == Object::Events {
+            return Ok(events::fields());
+        }
         let merge_fields = merge_fields::list(&self.client, &audience).await?;
         let interests = groups::interests(&self.client, &audience).await?;
         let mut fields = own_fields();
@@ -94,12 +97,13 @@ impl Destination for Mailchimp {
 
     async fn bind(&self, spec: ObjectSpec, create_missing: bool) -> Result<Arc<dyn Binding>, ConnectorError> {
         let options = MappingOptions::parse(&spec.options)?;
-        let wanted = options
-            .audience
-            .as_deref()
-            .or(audience_in(&spec.object)?)
-            .or(self.audience.as_deref());
+        let (object, named) = object_in(&spec.object)?;
+        let wanted = options.audience.as_deref().or(named).or(self.audience.as_deref());
         let audience = audience::find(&self.client, wanted).await?;
+        if object == Object::Events {
+            let client = Arc::clone(&self.client);
+            return Ok(Arc::new(EventBinding::new(client, audience, &spec)));
+        }
         let mut binder = Binder {
             client: &self.client,
             audience: &audience,

@@ -190,7 +190,8 @@ impl Layout {
     fn unknown_route(&self, operation: &Operation) -> Verb {
         match self.mode {
             Mode::Upsert | Mode::Mirror => Verb::Subscribe,
-            Mode::Create => Verb::Create,
+            // Members are never appended; where the mapping is refused, nothing is sent.
+            Mode::Create | Mode::Append => Verb::Create,
             Mode::Update if self.guarded_status(operation).is_some() => Verb::Lookup,
             Mode::Update => Verb::Update,
         }

@@ -29,6 +29,7 @@ mod client;
 mod config;
 mod destination;
 mod encode;
+mod events;
 mod groups;
 mod interpret;
 mod layout;
@@ -59,6 +60,7 @@ pub const DESCRIPTOR: DestinationDescriptor = DestinationDescriptor {
     title: "Mailchimp audience members: merge fields, tags, interests and segments",
     settings_schema: || schemars::schema_for!(Settings),
     mapping_schema: || schemars::schema_for!(MappingOptions),
+    object_key: None,
     open,
 };
 

@@ -533,7 +533,7 @@ async fn bind_and_describe_pass_on_what_stands_in_their_way() {
     let error = mailchimp.describe("members").await.unwrap_err();
     assert_eq!(error.code, "audience_missing");
     assert_eq!(
-        mailchimp.describe("events").await.unwrap_err().kind,
+        mailchimp.describe("contacts").await.unwrap_err().kind,
         ErrorKind::Config
     );
 }

@@ -34,6 +34,15 @@ pub struct SourceDescriptor {
     pub open: Open<dyn Source>,
 }
 
+/// A mapping key that names an object by itself, so that `object:` may be left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ObjectKey {
+    /// The key, such as `data_extension`.
+    pub key: &'static str,
+    /// The object it stands for.
+    pub object: &'static str,
+}
+
 /// A destination connector.
 #[derive(Clone, Copy)]
 pub struct DestinationDescriptor {
@@ -46,6 +55,8 @@ pub struct DestinationDescriptor {
     /// JSON Schema of the keys a mapping may have for this destination alone (`create_fields`,
     /// `audience`, …), at the mapping's top level.
     pub mapping_schema: fn() -> Schema,
+    /// The mapping key that stands for an object, if there is one.
+    pub object_key: Option<ObjectKey>,
     /// Opens a connection from settings that passed the schema; does no I/O on the network.
     pub open: Open<dyn Destination>,
 }

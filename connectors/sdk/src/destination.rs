@@ -27,6 +27,8 @@ pub enum Mode {
     Create,
     /// Upsert, and apply `removed:` to records whose row left the model.
     Mirror,
+    /// Send one event for every new key; none is changed, repeated or removed.
+    Append,
 }
 
 /// What happens to a record whose row left the model.
@@ -383,6 +385,12 @@ pub trait Binding: Send + Sync {
 
     /// Where the mapping does not fit. Any that is no warning stops the sync before its first write.
     fn problems(&self) -> Vec<FieldProblem>;
+
+    /// Most requests of this binding in flight at once; a job counts until it is settled. For objects
+    /// that parallel writers get in each other's way at.
+    fn parallel(&self) -> usize {
+        usize::MAX
+    }
 
     /// Stage of a field: fields of stage 1 (memberships, tags) go out after those of stage 0 are
     /// acknowledged and may use the record's address.

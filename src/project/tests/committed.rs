@@ -59,7 +59,7 @@ fn the_schema_covers_both_files_and_every_connector() {
         branches.as_array().unwrap().iter().map(word).collect()
     };
     assert_eq!(types("source"), ["files"]);
-    assert_eq!(types("destination"), ["crm", "mail"]);
+    assert_eq!(types("destination"), ["crm", "mail", "tables"]);
     for key in ["sync", "fields", "create_fields", "audience"] {
         assert!(
             schema

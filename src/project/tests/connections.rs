@@ -187,7 +187,7 @@ fn a_connection_needs_a_type_that_exists() {
     outflow.yaml:3:17: error[missing_key]: the key `type` is missing in `destinations.crm`
      3 | destinations: { crm: { token: *** } }
        |                 ^^^
-       hint: known: `crm`, `mail`
+       hint: known: `crm`, `mail`, `tables`
     ");
     insta::assert_snapshot!(of_project("sources:\n  files: { type: warehouse }\ndestinations: {}\n"), @"
     outflow.yaml:2:3: error[missing_key]: the key `path` is missing in `sources.files`

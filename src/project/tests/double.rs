@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use outflow_sdk::ConnectorError;
-use outflow_sdk::descriptor::{DestinationDescriptor, SourceDescriptor};
+use outflow_sdk::descriptor::{DestinationDescriptor, ObjectKey, SourceDescriptor};
 use outflow_sdk::destination::{
     AccountInfo, Binding, Capabilities, Destination, Field, Limits, Mode, ObjectSpec, Removed,
 };
@@ -101,6 +101,15 @@ struct MailMapping {
     audience: String,
 }
 
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its schema counts")]
+struct TableMapping {
+    /// The table.
+    #[serde(default)]
+    table_name: Option<String>,
+}
+
 fn default_url() -> String {
     "https://crm.example".into()
 }
@@ -131,6 +140,7 @@ pub(super) fn registry() -> Registry {
                 title: "A CRM",
                 settings_schema: || schema_for!(CrmSettings),
                 mapping_schema: || schema_for!(CrmMapping),
+                object_key: None,
                 open: |settings, _| {
                     let settings: CrmSettings = serde_json::from_value(settings)
                         .map_err(|error| ConnectorError::config("crm_settings", error.to_string()))?;
@@ -156,6 +166,18 @@ pub(super) fn registry() -> Registry {
                 title: "A mailing tool",
                 settings_schema: || schema_for!(MailSettings),
                 mapping_schema: || schema_for!(MailMapping),
+                object_key: None,
+                open: |_, _| Ok(Arc::new(Crm { removed: Vec::new() })),
+            },
+            DestinationDescriptor {
+                type_name: "tables",
+                title: "A tool with tables",
+                settings_schema: || schema_for!(MailSettings),
+                mapping_schema: || schema_for!(TableMapping),
+                object_key: Some(ObjectKey {
+                    key: "table_name",
+                    object: "contacts",
+                }),
                 open: |_, _| Ok(Arc::new(Crm { removed: Vec::new() })),
             },
         ],

@@ -129,10 +129,6 @@ fn every_missing_key_is_named() {
      1 | sync: a
        | ^
        hint: The destination to write to, as `outflow.yaml` names it
-    mappings/m.yaml:1:1: error[missing_key]: the key `object` is missing
-     1 | sync: a
-       | ^
-       hint: The kind of record at the destination, such as HubSpot's `contacts`, `companies` or a custom object type
     mappings/m.yaml:1:1: error[missing_key]: the key `match` is missing
      1 | sync: a
        | ^
@@ -141,6 +137,10 @@ fn every_missing_key_is_named() {
      1 | sync: a
        | ^
        hint: The destination's fields and where their values come from: `FIELD: COLUMN`, or a map
+    mappings/m.yaml:1:1: error[missing_key]: the key `object` is missing
+     1 | sync: a
+       | ^
+       hint: The kind of record at the destination, such as HubSpot's `contacts`, `companies` or a custom object type
     ");
 }
 
@@ -449,4 +449,57 @@ fn references_have_no_place_in_a_mapping() {
        |                 ^^^^^^^^^^^^^^
        hint: name a connection here and keep its secrets in `outflow.yaml`; `$${` stands for a literal `${`
     "#);
+}
+
+#[test]
+fn a_destination_s_own_key_may_name_the_object() {
+    const TABLES: &str = "sources: { files: { type: files, path: ./data } }\ndestinations: { t: { type: tables, api_key: \"${env:MAIL_KEY}\" } }\n";
+    let load = |object: &str| {
+        let mapping = MAPPING.replace(
+            "destination: crm\nobject: contacts\n",
+            &format!("destination: t\n{object}"),
+        );
+        Folder::new(&[("outflow.yaml", TABLES), ("mappings/m.yaml", &mapping)]).load(false)
+    };
+    for object in [
+        "table_name: People\n",
+        "object: contacts\n",
+        "object: contacts\ntable_name: People\n",
+    ] {
+        let loaded = load(object);
+        assert_eq!(rendered(&loaded), "", "{object}");
+        assert_eq!(loaded.project.unwrap().syncs[0].object, "contacts");
+    }
+    insta::assert_snapshot!(rendered(&load("")), @"
+    mappings/m.yaml:2:1: error[missing_key]: neither `table_name` nor `object` is here
+     2 | sync: customers
+       | ^
+       hint: add `table_name: …`
+    ");
+    insta::assert_snapshot!(rendered(&load("object: people\ntable_name: People\n")), @"
+    mappings/m.yaml:7:9: error[contradicting_keys]: `table_name` names the object by itself, and `object: people` says another
+     7 | object: people
+       |         ^^^^^^
+       hint: remove one of `object` and `table_name`
+    ");
+}
+
+#[test]
+fn events_are_appended_and_nothing_else() {
+    insta::assert_snapshot!(with("object: contacts", "object: contacts\nmode: append"), @"
+    mappings/m.yaml:8:7: error[unsupported_mode]: mode `append` is not possible for `contacts` at this destination
+     8 | mode: append
+       |       ^^^^^^
+       hint: possible: `upsert`, `update`, `mirror`
+    ");
+    insta::assert_snapshot!(with("object: contacts", "object: contacts\nmode: append\nremoved: keep"), @"
+    mappings/m.yaml:8:7: error[unsupported_mode]: mode `append` is not possible for `contacts` at this destination
+     8 | mode: append
+       |       ^^^^^^
+       hint: possible: `upsert`, `update`, `mirror`
+    mappings/m.yaml:9:10: error[misplaced_key]: `removed` belongs to mode `mirror`; this mode is `append`
+     9 | removed: keep
+       |          ^^^^
+       hint: remove `removed`, or write `mode: mirror`
+    ");
 }

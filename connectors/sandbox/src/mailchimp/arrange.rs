@@ -222,6 +222,19 @@ impl Twin {
         audience.member(slot).map(|member| view(audience, member))
     }
 
+    /// Names of a member's events, oldest first.
+    pub fn events(&self, list: &str, email: &str) -> Vec<String> {
+        let mut state = self.account.state();
+        let Ok(audience) = state.audience(list) else {
+            return Vec::new();
+        };
+        let slot = audience.find(email);
+        let member = slot.and_then(|slot| audience.member(slot));
+        member.map_or_else(Vec::new, |member| {
+            member.events.iter().map(|event| event.name.clone()).collect()
+        })
+    }
+
     /// How many members have this status.
     pub fn count(&self, list: &str, status: Status) -> usize {
         let mut state = self.account.state();
