@@ -48,5 +48,7 @@ pub fn destinations() -> Vec<DestinationDescriptor> {
         outflow_hubspot::DESCRIPTOR,
         #[cfg(feature = "mailchimp")]
         outflow_mailchimp::DESCRIPTOR,
+        #[cfg(feature = "marketing-cloud")]
+        outflow_marketing_cloud::DESCRIPTOR,
     ]
 }

@@ -50,7 +50,7 @@ pub(super) struct Dispatch {
 
 impl Dispatch {
     pub(super) fn new(shared: Arc<Shared>, channels: Channels, feed: Box<dyn Feed>) -> Self {
-        let concurrency = shared.account.concurrency();
+        let concurrency = shared.account.concurrency().min(shared.binding.parallel().max(1));
         Self {
             shared,
             stopping: channels.stopping,
@@ -85,7 +85,8 @@ impl Dispatch {
             }
             let wake = self.lanes.wake(Instant::now());
             let flush = self.flush();
-            if acquiring.is_none() && self.lanes.sendable(flush) {
+            let has_room = self.requests_out.len() < self.shared.binding.parallel().max(1);
+            if acquiring.is_none() && has_room && self.lanes.sendable(flush) {
                 acquiring = Some(self.acquire());
             }
             if acquiring.is_none() && wake.is_none() && self.requests_out.is_empty() {

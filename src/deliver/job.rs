@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use outflow_sdk::destination::{Answer, Operation, Outcome, Ticket};
+use outflow_sdk::destination::{Answer, Asked, Operation, Outcome, Ticket};
 use outflow_sdk::{ConnectorError, ErrorKind};
 use tokio::time::{Instant, sleep_until};
 
 use super::account::Exchange;
 use super::failure::{Stop, exchange};
 use super::send::{Shared, unwound};
+
+/// Longest wait between two asks.
+const MOST_WAIT: Duration = Duration::from_secs(30);
 
 /// What the last ask, at the deadline, is given for its slot and its answer.
 const LAST_ASK: Duration = Duration::from_secs(60);
@@ -32,7 +35,8 @@ pub(super) async fn settle(
     requests: &mut u64,
 ) -> JobEnd {
     let deadline = Instant::now() + ticket.deadline;
-    let mut wait = ticket.poll_every;
+    let mut pause = ticket.poll_every;
+    let mut wait = pause;
     loop {
         let at = (Instant::now() + wait).min(deadline);
         let asked = async {
@@ -45,10 +49,12 @@ pub(super) async fn settle(
             asked = asked => asked,
             () = sleep_until(deadline + LAST_ASK) => return doubt(operations),
         };
-        wait = ticket.poll_every;
+        pause = (pause * 3 / 2).min(MOST_WAIT.max(ticket.poll_every));
+        wait = pause;
         match asked {
-            Ok(Ok(Some(answer))) => return JobEnd::Answered(answer),
-            Ok(Ok(None)) => {}
+            Ok(Ok(Asked::Answered(answer))) => return JobEnd::Answered(answer),
+            Ok(Ok(Asked::Partly)) => wait = Duration::ZERO,
+            Ok(Ok(Asked::Running)) => {}
             Ok(Err(error)) => match error.kind {
                 ErrorKind::Transient { after } | ErrorKind::RateLimited { after, .. } => {
                     wait = wait.max(after.unwrap_or_default());
@@ -79,7 +85,7 @@ async fn ask(
     ticket: &Ticket,
     operations: &[Operation],
     requests: &mut u64,
-) -> Result<Result<Option<Answer>, ConnectorError>, Stop> {
+) -> Result<Result<Asked, ConnectorError>, Stop> {
     let mut permit = shared
         .account
         .acquire_within(shared.since, shared.policy.give_up, shared.progress.as_ref())
@@ -89,7 +95,10 @@ async fn ask(
     let asked = unwound(shared.binding.settle(ticket, operations)).await;
     match &asked {
         Ok(answer) => {
-            let seen = answer.as_ref().and_then(|answer| answer.observed.as_ref());
+            let seen = match answer {
+                Asked::Answered(answer) => answer.observed.as_ref(),
+                Asked::Partly | Asked::Running => None,
+            };
             permit.over(&Exchange::Answered(seen));
         }
         Err(error) => permit.over(&exchange(error)),

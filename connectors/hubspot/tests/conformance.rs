@@ -140,6 +140,7 @@ async fn hubspot_keeps_every_rule_in_every_mode() {
                 write(1, "Ann@Example.com", None),
                 write(2, " ann@example.COM", None),
             )),
+            renewals: 0,
             silent_success: vec!["archive"],
             impossible_object: "no such/object".into(),
         };

@@ -159,6 +159,7 @@ async fn mailchimp_keeps_every_rule_in_every_mode() {
             another,
             without_match: write(99, "", None),
             same_record: Some((write(1, "Ann@X.test", None), write(2, " ann@x.TEST", None))),
+            renewals: 0,
             silent_success: vec!["tags", "segment_leave", "archive", "delete"],
             impossible_object: "contacts".into(),
         };

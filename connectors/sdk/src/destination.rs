@@ -327,10 +327,21 @@ pub struct Answer {
 pub struct Ticket {
     /// The destination's id of the job.
     pub id: String,
-    /// Wait before asking the first time and between asks.
+    /// Wait before asking the first time; it grows from one ask to the next.
     pub poll_every: Duration,
     /// Give up (rows in doubt) after this long.
     pub deadline: Duration,
+}
+
+/// What asking for a job's result gave.
+#[derive(Clone, Debug)]
+pub enum Asked {
+    /// The job is done.
+    Answered(Answer),
+    /// Part of the result is here; ask for the rest at once.
+    Partly,
+    /// The job still runs.
+    Running,
 }
 
 /// What sending gave.
@@ -417,12 +428,11 @@ pub trait Binding: Send + Sync {
     /// Anything that concerns the request as a whole, classified.
     async fn send(&self, request: &Request, operations: &[Operation]) -> Result<Sent, ConnectorError>;
 
-    /// Asks for a job's result; `None` while it runs.
-    async fn settle(
-        &self,
-        ticket: &Ticket,
-        _operations: &[Operation],
-    ) -> Result<Option<Answer>, ConnectorError> {
+    /// Asks for a job's result: one exchange.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); `BatchRejected` when the job failed and nothing of it was applied.
+    async fn settle(&self, ticket: &Ticket, _operations: &[Operation]) -> Result<Asked, ConnectorError> {
         Err(ConnectorError::new(
             crate::ErrorKind::Internal,
             "no_jobs",

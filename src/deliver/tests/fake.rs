@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use outflow_sdk::destination::{
-    Action, Answer, Binding, Effect, Encoded, FieldProblem, Operation, Outcome, RateObservation, Rejection,
-    Request, Route, Sent, Ticket,
+    Action, Answer, Asked, Binding, Effect, Encoded, FieldProblem, Operation, Outcome, RateObservation,
+    Rejection, Request, Route, Sent, Ticket,
 };
 use outflow_sdk::error::LimitScope;
 use outflow_sdk::value::Value;
@@ -449,11 +449,7 @@ impl Binding for Twin {
         self.exchange(request, operations).await
     }
 
-    async fn settle(
-        &self,
-        _ticket: &Ticket,
-        operations: &[Operation],
-    ) -> Result<Option<Answer>, ConnectorError> {
+    async fn settle(&self, _ticket: &Ticket, operations: &[Operation]) -> Result<Asked, ConnectorError> {
         self.half_way().await;
         let mut world = self.world();
         world.seen.push(Seen {
@@ -466,14 +462,17 @@ impl Binding for Twin {
         let asks = world.asks;
         let done = (self.job.lock().unwrap())(asks)?;
         let Some(first) = operations.first() else {
-            return Ok(None);
+            return Ok(Asked::Running);
         };
         let route = self.route(first);
-        Ok(done.map(|()| Answer {
-            outcomes: self.apply_all(&mut world, route, operations),
-            observed: None,
-            correlation: None,
-        }))
+        Ok(match done {
+            None => Asked::Running,
+            Some(()) => Asked::Answered(Answer {
+                outcomes: self.apply_all(&mut world, route, operations),
+                observed: None,
+                correlation: None,
+            }),
+        })
     }
 }
 

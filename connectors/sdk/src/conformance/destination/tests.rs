@@ -301,6 +301,7 @@ async fn broken(fault: Fault) -> Vec<&'static str> {
             person(1, Some("Ann@example.com")),
             person(2, Some("ann@example.com")),
         )),
+        renewals: 0,
         silent_success: Vec::new(),
         impossible_object: "planets".into(),
     };

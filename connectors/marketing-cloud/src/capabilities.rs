@@ -1,0 +1,119 @@
+//! What can be done with each object, as data, and the routes of requests.
+
+use outflow_sdk::ConnectorError;
+use outflow_sdk::destination::{Capabilities, Mode, Removed, Route};
+
+/// `object:` of rows of a data extension.
+pub(crate) const DATA_EXTENSION: &str = "data_extension";
+/// `object:` of journey entry events.
+pub(crate) const JOURNEY_EVENT: &str = "journey_event";
+
+/// The field that identifies the contact of a journey entry event.
+pub(crate) const CONTACT_KEY: &str = "ContactKey";
+
+/// Rows in one asynchronous job. 32,000 are allowed; this is what keeps a job's body and its results
+/// within reason.
+pub(crate) const JOB_ROWS: usize = 2_500;
+/// Rows in one synchronous request, as its documentation advises.
+pub(crate) const DIRECT_ROWS: usize = 50;
+/// Rows in one SOAP request.
+const DELETE_ROWS: usize = 200;
+/// Largest body we build, in bytes: about 5.9 MB are taken.
+pub(crate) const MAX_BODY: usize = 5_500_000;
+
+/// Upserts rows.
+pub(crate) const ROWS: Route = Route {
+    name: "rows",
+    lane: 0,
+    max_rows: JOB_ROWS,
+    writes: true,
+    replay_safe: true,
+};
+
+/// Deletes rows.
+pub(crate) const DELETE: Route = Route {
+    name: "delete",
+    lane: 0,
+    max_rows: DELETE_ROWS,
+    writes: true,
+    // A row that is gone already is told as such.
+    replay_safe: true,
+};
+
+/// Fires one journey entry event.
+pub(crate) const EVENT: Route = Route {
+    name: "event",
+    lane: 0,
+    max_rows: 1,
+    writes: true,
+    // A contact would enter the journey twice.
+    replay_safe: false,
+};
+
+/// What a mapping may write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Object<'a> {
+    /// Rows of a data extension; its key where no mapping names one.
+    Rows(Option<&'a str>),
+    /// Journey entry events.
+    Events,
+}
+
+/// Reads `object:`: `data_extension`, `data_extension:KEY` or `journey_event`.
+///
+/// # Errors
+/// `Config` when it is none of them.
+pub(crate) fn object_in(object: &str) -> Result<Object<'_>, ConnectorError> {
+    match object.split_once(':') {
+        None if object == DATA_EXTENSION => Ok(Object::Rows(None)),
+        None if object == JOURNEY_EVENT => Ok(Object::Events),
+        Some((DATA_EXTENSION, key)) if !key.trim().is_empty() => Ok(Object::Rows(Some(key.trim()))),
+        _ => Err(ConnectorError::config(
+            "unknown_object",
+            format!("Marketing Cloud has no object `{object}`"),
+        )
+        .with_hint(
+            "name a data extension by its key in `data_extension:`, or write `object: journey_event`",
+        )),
+    }
+}
+
+/// What can be done with an object.
+pub(crate) fn capabilities(object: Object<'_>) -> Capabilities {
+    match object {
+        Object::Rows(_) => Capabilities {
+            modes: vec![Mode::Upsert, Mode::Mirror],
+            removed: vec![Removed::Keep, Removed::Clear, Removed::Delete],
+            match_fields: Vec::new(),
+            partial_records: true,
+            creates_fields: true,
+        },
+        Object::Events => Capabilities {
+            modes: vec![Mode::Append],
+            removed: Vec::new(),
+            match_fields: vec![CONTACT_KEY.to_owned()],
+            partial_records: false,
+            creates_fields: false,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn objects_are_known_by_name() {
+        assert_eq!(object_in("data_extension").unwrap(), Object::Rows(None));
+        assert_eq!(
+            object_in("data_extension: customers").unwrap(),
+            Object::Rows(Some("customers"))
+        );
+        assert_eq!(object_in("journey_event").unwrap(), Object::Events);
+        for bad in ["", "contacts", "data_extension:", "journey_event:x"] {
+            assert_eq!(object_in(bad).unwrap_err().code, "unknown_object", "{bad}");
+        }
+    }
+}
