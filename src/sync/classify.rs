@@ -50,6 +50,7 @@ pub fn classify(context: &Context<'_>, scan: Scan, filter: &mut Filter) -> Resul
         .map(|field| field.field.clone())
         .collect();
     let known = filter.len();
+    let null_keys = scan.null_keys;
     let mut classifier = Classifier {
         lookup: if known > 0 {
             Some(context.store.lookup(context.state.id)?)
@@ -72,6 +73,8 @@ pub fn classify(context: &Context<'_>, scan: Scan, filter: &mut Filter) -> Resul
             create: 0,
             update: 0,
             remove: 0,
+            asleep: 0,
+            forgotten: 0,
             known,
             duplicate_keys: Vec::new(),
             null_key_rows: scan.null_key_rows,
@@ -89,7 +92,8 @@ pub fn classify(context: &Context<'_>, scan: Scan, filter: &mut Filter) -> Resul
         group.push(record);
     }
     classifier.group(&mut group)?;
-    if context.sync.mode == Mode::Mirror {
+    // A row without a readable key may be any of those that seem to be gone: nothing is removed then.
+    if context.sync.mode == Mode::Mirror && null_keys == 0 {
         classifier.removals()?;
     }
     classifier.close_rejects()?;
@@ -121,6 +125,8 @@ impl Classifier<'_> {
             // Nobody can say which of the rows is meant, so none is sent; the record stays as it is.
             self.plan.tally.invalid_key += rows + u64::from(seen_before);
             self.plan.tally.unchanged -= u64::from(seen_before);
+            // What was refused stays refused until one row alone has the key.
+            self.open_reject(record.key)?;
             if self.plan.duplicate_keys.len() < SAMPLES {
                 self.plan.duplicate_keys.push(record.key_text);
             }
@@ -161,6 +167,9 @@ impl Classifier<'_> {
         let pending = match change {
             Change::Unchanged => {
                 self.plan.tally.unchanged += 1;
+                if reject.is_some() {
+                    self.plan.closed.push(record.key);
+                }
                 let Some(stored) = stored else { return Ok(()) };
                 let mut prints = record.prints;
                 self.keep_acknowledged(&mut prints, &stored);
@@ -312,6 +321,7 @@ impl Classifier<'_> {
             // An adopted record was not written by this sync, so it is not this sync's to remove.
             let ours = stored.applied_ms > 0;
             if rule == Removed::Keep || !ours {
+                self.plan.forgotten += 1;
                 self.plan.immediate.push(&Immediate::Forget {
                     key: stored.key,
                     before,
@@ -322,7 +332,11 @@ impl Classifier<'_> {
             if let Some(reject) = &reject
                 && self.sleeps(reject, 0)
             {
-                self.plan.tally.rejected += 1;
+                self.plan.asleep += 1;
+                match reject.class {
+                    RejectClass::Suppressed => self.plan.tally.suppressed += 1,
+                    _ => self.plan.tally.rejected += 1,
+                }
                 continue;
             }
             self.plan.remove += 1;

@@ -118,6 +118,10 @@ pub struct Plan {
     pub update: u64,
     /// Records to remove.
     pub remove: u64,
+    /// Removals that were refused before and sleep; they are in the tally.
+    pub asleep: u64,
+    /// Rows that left the model and are forgotten without a request.
+    pub forgotten: u64,
     /// Records known before.
     pub known: u64,
     /// A few keys that more than one row has, for the person who must look.

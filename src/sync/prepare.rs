@@ -129,7 +129,13 @@ impl Stage {
             folder: &folder,
         };
         let plan = classify(&context, scan, &mut filter)?;
-        guard::check(&sync.guards, plan.tally.read, plan.known, plan.remove)?;
+        guard::check(
+            &sync.guards,
+            plan.tally.read,
+            plan.known,
+            plan.remove,
+            plan.forgotten,
+        )?;
         self.progress.planned(&sync.name, plan.operations());
         Ok(Prepared {
             plan,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use outflow_sdk::ErrorKind;
 use outflow_sdk::destination::{Binding, FieldProblem};
 use tokio::sync::watch;
 use tracing::Instrument;
@@ -151,7 +152,7 @@ impl Runner {
             binding,
         } = prepared;
         course.tally = plan.tally;
-        course.removals = plan.remove;
+        course.removals = plan.remove + plan.asleep;
         course.duplicate_keys = std::mem::take(&mut plan.duplicate_keys);
         course.null_key_rows = std::mem::take(&mut plan.null_key_rows);
         tracing::info!(
@@ -250,6 +251,13 @@ impl Runner {
             Ok(binding) => binding,
             Err(error) => {
                 course.tally.deferred += facts.operations;
+                if let RunError::Destination(refused) = &error
+                    && let ErrorKind::QuotaExhausted { until } = refused.kind
+                {
+                    course.deferred = true;
+                    course.resumes_in = until;
+                    return Ok(());
+                }
                 return Err(error);
             }
         };
@@ -299,8 +307,8 @@ impl Runner {
         .await;
         drop(saving);
         let settlement = ledger.finish();
-        self.quotas.save(destination.as_ref(), &account)?;
         course.tally.add(&settlement.tally);
+        self.quotas.save(destination.as_ref(), &account)?;
         *generation = (*generation).max(settlement.generation);
         match (filter.as_mut(), settlement.filter) {
             (Some(known), Some(more)) => known.extend(more),
