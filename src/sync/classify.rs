@@ -12,7 +12,7 @@ use super::diff::{Change, acknowledged, diff_row};
 use super::error::RunError;
 use super::map::Record;
 use super::packed::PackedValues;
-use super::plan::{Immediate, Plan, Planned, PlannedRow};
+use super::plan::{Immediate, Plan, Planned, PlannedRow, Waves};
 use super::scan::{SAMPLES, Scan};
 use super::spill::{Sequence, SpillError};
 use crate::project::SyncSpec;
@@ -61,7 +61,7 @@ pub fn classify(context: &Context<'_>, scan: Scan, filter: &mut Filter) -> Resul
         has_rejects: context.store.reject_count(context.state.id)? > 0,
         visited: HashSet::new(),
         plan: Plan {
-            rows: Sequence::new(context.folder),
+            rows: Waves::new(context.folder),
             immediate: Sequence::new(context.folder),
             closed: Vec::new(),
             tally: Tally {
@@ -81,6 +81,7 @@ pub fn classify(context: &Context<'_>, scan: Scan, filter: &mut Filter) -> Resul
         },
         context,
         filter,
+        matches: match_numbers(context.sync),
         fields,
     };
     let mut group: Vec<Record> = Vec::new();
@@ -104,6 +105,8 @@ struct Classifier<'a> {
     context: &'a Context<'a>,
     filter: &'a mut Filter,
     fields: Vec<String>,
+    /// Numbers of the fields that identify records.
+    matches: Vec<u16>,
     lookup: Option<Lookup>,
     layouts: HashMap<u32, Arc<[String]>>,
     has_rejects: bool,
@@ -210,7 +213,13 @@ impl Classifier<'_> {
             Some(stored) => acknowledged(&self.fields, stored, &self.layouts),
             None => Vec::new(),
         };
-        self.plan.rows.push(&PlannedRow {
+        let renamed = known && pending.iter().any(|field| self.matches.contains(field));
+        let wave = if renamed {
+            &mut self.plan.rows.renames
+        } else {
+            &mut self.plan.rows.writes
+        };
+        wave.push(&PlannedRow {
             key: record.key,
             key_text: record.key_text,
             print: record.print,
@@ -342,7 +351,7 @@ impl Classifier<'_> {
             self.plan.remove += 1;
             let (values, pending) = self.clearing(rule, &stored);
             let acknowledged = acknowledged(&self.fields, &stored, &self.layouts);
-            self.plan.rows.push(&PlannedRow {
+            self.plan.rows.removals.push(&PlannedRow {
                 key: stored.key,
                 key_text: stored.key_text.unwrap_or_default(),
                 print: 0,
@@ -395,6 +404,14 @@ impl Classifier<'_> {
         }
         Ok(())
     }
+}
+
+fn match_numbers(sync: &SyncSpec) -> Vec<u16> {
+    (0u16..)
+        .zip(&sync.fields)
+        .filter(|(_, field)| sync.match_fields.contains(&field.field))
+        .map(|(number, _)| number)
+        .collect()
 }
 
 /// The match value as a person would search for it.
