@@ -15,3 +15,4 @@ mod faults;
 mod keys;
 mod rejects;
 mod removals;
+mod three_destinations;

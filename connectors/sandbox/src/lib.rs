@@ -11,5 +11,6 @@ mod html;
 pub mod hubspot;
 mod log;
 pub mod mailchimp;
+pub mod marketing_cloud;
 mod server;
 mod uuid;

@@ -1,0 +1,130 @@
+//! The tenant behind a twin: everything its requests read and change.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use crate::clock::Clock;
+use crate::log::Log;
+
+use super::extension::Extension;
+use super::faults::Queue;
+use super::jobs::Job;
+use super::options::Options;
+
+/// One tenant: settings that do not change, and what does behind three locks.
+#[derive(Debug)]
+pub(super) struct Account {
+    pub(super) options: Options,
+    pub(super) clock: Clock,
+    pub(super) started: i64,
+    state: Mutex<State>,
+    log: Mutex<Log>,
+    faults: Mutex<Queue>,
+}
+
+/// A token and what it opens.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Token {
+    pub(super) account: u64,
+    pub(super) until: i64,
+}
+
+/// An entry event that was fired.
+#[derive(Clone, Debug)]
+pub struct FiredEvent {
+    /// Whose it is.
+    pub contact_key: String,
+    /// Key of the entry source.
+    pub event_definition_key: String,
+    /// Its data.
+    pub data: serde_json::Value,
+}
+
+/// What requests change.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) extensions: Vec<Extension>,
+    pub(super) tokens: HashMap<String, Token>,
+    pub(super) jobs: HashMap<String, Job>,
+    pub(super) events: Vec<FiredEvent>,
+    pub(super) entry_sources: Vec<String>,
+    pub(super) tokens_given: u64,
+    pub(super) latency: Duration,
+    pub(super) rng: StdRng,
+}
+
+impl Account {
+    pub(super) fn new(options: Options) -> Self {
+        let clock = Clock::default();
+        Self {
+            started: clock.now_ms(),
+            state: Mutex::new(State::new(&options)),
+            log: Mutex::new(Log::new(options.log_requests, options.log_body_bytes)),
+            faults: Mutex::new(Queue::default()),
+            clock,
+            options,
+        }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn faults(&self) -> MutexGuard<'_, Queue> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Milliseconds since the twin started, by its clock.
+    pub(super) fn now_since_start(&self) -> u64 {
+        u64::try_from(self.clock.now_ms() - self.started).unwrap_or_default()
+    }
+
+    /// The business unit a token opens; none when it is unknown or has expired.
+    pub(super) fn opened_by(&self, token: &str) -> Option<u64> {
+        let now = self.clock.now_ms();
+        let known = self.state().tokens.get(token).copied()?;
+        (now < known.until).then_some(known.account)
+    }
+
+    /// Forgets everything but the settings.
+    pub(super) fn reset(&self) {
+        *self.state() = State::new(&self.options);
+        self.faults().clear();
+        self.log().clear();
+    }
+}
+
+impl State {
+    fn new(options: &Options) -> Self {
+        Self {
+            extensions: Vec::new(),
+            tokens: HashMap::new(),
+            jobs: HashMap::new(),
+            events: Vec::new(),
+            entry_sources: Vec::new(),
+            tokens_given: 0,
+            latency: options.latency,
+            rng: StdRng::seed_from_u64(options.seed),
+        }
+    }
+
+    /// A fresh id in the form of a UUID.
+    pub(super) fn uuid(&mut self) -> String {
+        crate::uuid::fresh(&mut self.rng)
+    }
+
+    /// The data extension under this key, which a business unit sees.
+    pub(super) fn extension(&mut self, account: u64, key: &str) -> Option<&mut Extension> {
+        self.extensions
+            .iter_mut()
+            .find(|extension| extension.account == account && extension.key.eq_ignore_ascii_case(key))
+    }
+}

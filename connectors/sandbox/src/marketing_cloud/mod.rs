@@ -1,0 +1,211 @@
+//! A twin of Marketing Cloud Engagement: tokens of business units, data extensions with their schema
+//! (SOAP) and rows (asynchronous jobs, synchronous row sets, SOAP deletion), entry events, faults.
+//!
+//! One port serves authentication (`/v2/token`), REST and SOAP (`/Service.asmx`, in any case); the
+//! answer to a token names it for the others. Outside the API's space there are a page for people at
+//! `/` and control paths for other processes: `POST|DELETE /_twin/faults`, `GET|DELETE
+//! /_twin/requests`, `POST /_twin/reset`, `POST /_twin/clock`, `PUT /_twin/latency`,
+//! `POST /_twin/extensions`, `GET /_twin/rows/{key}`, `GET /_twin/events`.
+
+mod account;
+mod arrange;
+mod control;
+mod extension;
+mod faults;
+mod jobs;
+mod options;
+mod page;
+mod rest;
+mod soap;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::io;
+use std::sync::Arc;
+
+use hyper::StatusCode;
+
+use crate::server::{Answer, Asked, Ending, Server, Service};
+
+use account::Account;
+
+pub use crate::log::LoggedRequest;
+pub use account::FiredEvent;
+pub use extension::{Column, ColumnType};
+pub use faults::{Fault, FaultKind};
+pub use options::Options;
+
+/// A running twin; dropping it stops the server.
+pub struct Twin {
+    account: Arc<Account>,
+    server: Server,
+}
+
+impl Twin {
+    /// Starts a twin on the current tokio runtime.
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub async fn start(options: Options) -> io::Result<Self> {
+        let listen = options.listen;
+        let account = Arc::new(Account::new(options));
+        let server = Server::start(listen, Arc::new(Front(Arc::clone(&account)))).await?;
+        Ok(Self { account, server })
+    }
+
+    /// Where it listens, such as `http://127.0.0.1:4720`.
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.server.address())
+    }
+
+    /// Requests to the API, oldest first, as many as are kept; those for tokens included.
+    pub fn requests(&self) -> Vec<LoggedRequest> {
+        self.account.log().all()
+    }
+
+    /// Requests that are being answered, those whose client went away included.
+    pub fn in_flight(&self) -> usize {
+        self.account.log().in_flight()
+    }
+
+    /// Most requests that were in flight at once.
+    pub fn most_in_flight(&self) -> usize {
+        self.account.log().most_in_flight()
+    }
+
+    /// Forgets the requests so far.
+    pub fn clear_requests(&self) {
+        self.account.log().clear();
+    }
+
+    /// Queues a fault. Of several that match a request, the one queued first hits it.
+    pub fn inject(&self, fault: Fault) {
+        self.account.faults().push(fault);
+    }
+
+    /// Drops the faults still waiting.
+    pub fn clear_faults(&self) {
+        self.account.faults().clear();
+    }
+}
+
+/// What the server calls.
+struct Front(Arc<Account>);
+
+/// Counts a request as over, whatever becomes of it.
+struct InFlight(Arc<Account>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.log().end();
+    }
+}
+
+impl Service for Front {
+    async fn answer(&self, asked: Asked) -> Answer {
+        let account = Arc::clone(&self.0);
+        let path = asked.uri.path();
+        if path.starts_with("/_twin/") {
+            return control::answer(&account, &asked);
+        }
+        if path == "/" {
+            return page::answer(&account, &asked);
+        }
+        // In a task of its own: a request whose client went away is carried out all the same.
+        match tokio::spawn(serve(account, asked)).await {
+            Ok(answer) => answer,
+            Err(_) => Answer::cut(),
+        }
+    }
+}
+
+async fn serve(account: Arc<Account>, asked: Asked) -> Answer {
+    let (logged, fault) = {
+        let mut log = account.log();
+        log.begin();
+        let fault = account.faults().take(asked.method.as_str(), asked.uri.path());
+        let name = fault.as_ref().map(FaultKind::name);
+        let request = LoggedRequest::new(account.now_since_start(), &asked, name);
+        (log.keeps().then(|| log.keep(request)), fault)
+    };
+    let counted = InFlight(Arc::clone(&account));
+    let answer = answer(&account, &asked, fault).await;
+    drop(counted);
+    if let Some(n) = logged {
+        let status = if answer.ending == Ending::Cut {
+            0
+        } else {
+            answer.status.as_u16()
+        };
+        account.log().settle(n, status);
+    }
+    answer
+}
+
+async fn answer(account: &Account, asked: &Asked, fault: Option<FaultKind>) -> Answer {
+    let mut wait = account.state().latency;
+    if let Some(FaultKind::Latency { time }) = fault {
+        wait += time;
+    }
+    if !wait.is_zero() {
+        tokio::time::sleep(wait).await;
+    }
+    let is_soap = asked.uri.path().eq_ignore_ascii_case("/Service.asmx");
+    let ending = match &fault {
+        Some(FaultKind::CutAfter) => Ending::Cut,
+        Some(FaultKind::Truncated) => Ending::Truncated,
+        Some(FaultKind::CutBefore) => return Answer::cut(),
+        Some(fault) => match hit(fault, is_soap) {
+            Some(answer) => return answer,
+            None => Ending::Whole,
+        },
+        None => Ending::Whole,
+    };
+    let mut answer = if is_soap {
+        soap::answer(account, asked)
+    } else if asked.uri.path().eq_ignore_ascii_case("/v2/token") {
+        rest::token(account, asked)
+    } else {
+        rest::answer(account, asked, fault.as_ref())
+    };
+    answer.ending = ending;
+    answer
+}
+
+/// Faults that answer without looking at the request.
+fn hit(fault: &FaultKind, is_soap: bool) -> Option<Answer> {
+    let status = |code: u16| StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    Some(match fault {
+        FaultKind::Status { code, body, headers } => {
+            let mut answer = Answer::new(status(*code), "application/json", body.clone());
+            for (name, value) in headers {
+                if let (Ok(name), Ok(value)) = (name.parse(), value.parse()) {
+                    answer.headers.push((name, value));
+                }
+            }
+            answer
+        }
+        FaultKind::Html { code } => Answer::new(
+            status(*code),
+            "text/html",
+            "<html><body><h1>Gateway</h1></body></html>\n",
+        ),
+        FaultKind::TokenExpired if is_soap => soap::expired(true),
+        FaultKind::TokenExpired => rest::unauthorized().answer(),
+        FaultKind::Throttled { seconds } => {
+            let body = format!(
+                "{{\"message\":\"Rate limit exceeded\",\"errorcode\":50100,\"retryAfter\":{seconds},\"documentation\":\"\"}}"
+            );
+            let mut answer = Answer::new(StatusCode::TOO_MANY_REQUESTS, "application/json", body);
+            answer.set("retry-after", &seconds.to_string());
+            answer
+        }
+        FaultKind::Blocked => Answer::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "application/json",
+            "{\"message\":\"Your requests are temporarily blocked.\",\"errorcode\":50200,\"documentation\":\"\"}",
+        ),
+        _ => return None,
+    })
+}
