@@ -8,7 +8,7 @@ use outflow_sdk::destination::{
     Answer, Asked, Binding, Encoded, FieldProblem, Operation, Rejection, Request, Route, Sent, Ticket,
 };
 
-use crate::capabilities::DELETE;
+use crate::capabilities::{DELETE, ROWS};
 use crate::client::Client;
 use crate::interpret;
 use crate::jobs::{self, Results};
@@ -81,6 +81,10 @@ impl Binding for RowBinding {
             return jobs::submitted(layout, operations, &response);
         }
         interpret::direct(layout, route, operations, &response).map(settled)
+    }
+
+    fn address(&self, operation: &Operation) -> Option<Arc<str>> {
+        self.layout.address(ROWS, operation)
     }
 
     async fn settle(&self, ticket: &Ticket, operations: &[Operation]) -> Result<Asked, ConnectorError> {
