@@ -16,7 +16,7 @@ use super::progress::DeliveryProgress;
 use super::quota::Quotas;
 use super::report::RunReport;
 use super::spill::Sequence;
-use crate::deliver::{self, DeliveryReport, End, Policy};
+use crate::deliver::{self, Account, DeliveryReport, End, Policy};
 use crate::project::SyncSpec;
 use crate::state::{Changes, Filter, FilterChange, RunId, RunRecord, RunStatus, SyncState, Tally};
 
@@ -38,13 +38,13 @@ pub struct Runner {
 
 /// How far a run got.
 #[derive(Default)]
-struct Course {
-    tally: Tally,
+pub(super) struct Course {
+    pub(super) tally: Tally,
     removals: u64,
     limiter_wait: Duration,
     retries: u64,
-    deferred: bool,
-    resumes_in: Option<Duration>,
+    pub(super) deferred: bool,
+    pub(super) resumes_in: Option<Duration>,
     duplicate_keys: Vec<String>,
     null_key_rows: Vec<u64>,
 }
@@ -137,6 +137,10 @@ impl Runner {
     }
 
     async fn attempt(&self, sync: &Arc<SyncSpec>, run: RunId, course: &mut Course) -> Result<(), RunError> {
+        self.settle_open_jobs(sync, run, course).await?;
+        if course.deferred {
+            return Ok(());
+        }
         // Nothing is written before the plan is made, so the work can be given up at any point of it.
         let prepared = tokio::select! {
             biased;
@@ -150,7 +154,7 @@ impl Runner {
             layout,
             binding,
         } = prepared;
-        course.tally = plan.tally;
+        course.tally.add(&plan.tally);
         course.removals = plan.remove;
         course.duplicate_keys = std::mem::take(&mut plan.duplicate_keys);
         course.null_key_rows = std::mem::take(&mut plan.null_key_rows);
@@ -255,14 +259,7 @@ impl Runner {
         };
         let destination = self.stage.destination(facts.sync)?;
         let account = self.quotas.account(destination.as_ref())?;
-        if let Some(zone) = binding.time_zone()
-            && !account.set_time_zone(&zone)
-        {
-            tracing::warn!(
-                zone,
-                "unknown time zone; the daily quota's day is taken to end at midnight UTC"
-            );
-        }
+        tell_time_zone(&account, binding.as_ref());
         let stage = &self.stage;
         let run_facts = RunFacts {
             sync: Arc::clone(facts.sync),
@@ -350,7 +347,7 @@ impl Runner {
 }
 
 /// Waits until someone asks to stop.
-async fn asked(mut stop: watch::Receiver<bool>) {
+pub(super) async fn asked(mut stop: watch::Receiver<bool>) {
     if stop.wait_for(|asked| *asked).await.is_err() {
         // Whoever could ask is gone.
         std::future::pending::<()>().await;
@@ -363,6 +360,18 @@ struct Facts<'a> {
     state: &'a SyncState,
     layout: u32,
     operations: u64,
+}
+
+/// Has the account count its days in its own time zone.
+pub(super) fn tell_time_zone(account: &Account, binding: &dyn Binding) {
+    if let Some(zone) = binding.time_zone()
+        && !account.set_time_zone(&zone)
+    {
+        tracing::warn!(
+            zone,
+            "unknown time zone; the daily quota's day is taken to end at midnight UTC"
+        );
+    }
 }
 
 fn note(filter: &mut Option<Vec<FilterChange>>, change: FilterChange) {

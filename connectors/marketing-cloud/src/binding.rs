@@ -9,7 +9,7 @@ use outflow_sdk::destination::{
 };
 use outflow_sdk::{ConnectorError, ErrorKind};
 
-use crate::capabilities::DELETE;
+use crate::capabilities::{DELETE, ROWS};
 use crate::client::Client;
 use crate::hands::Hands;
 use crate::interpret;
@@ -152,6 +152,10 @@ impl Binding for RowBinding {
         } else {
             self.write(request, operations).await
         }
+    }
+
+    fn address(&self, operation: &Operation) -> Option<Arc<str>> {
+        self.layout.address(ROWS, operation)
     }
 
     async fn settle(&self, ticket: &Ticket, operations: &[Operation]) -> Result<Asked, ConnectorError> {
