@@ -198,17 +198,18 @@ pub async fn resume(
     account: &Arc<Account>,
     job: &OpenJob,
     policy: Policy,
-    stop: CancellationSignal,
+    mut stop: CancellationSignal,
     progress: &dyn Progress,
 ) -> (JobResult, u64) {
     let now = Instant::now();
+    let (_going_on, stopping) = watch::channel(false);
     let asker = Asker {
         binding,
         account,
         policy,
         progress,
         since: now,
-        stopping: stop,
+        stopping,
         has_place: false,
     };
     let times = Times {
@@ -219,9 +220,17 @@ pub async fn resume(
     };
     progress.waiting(Waiting::Job, Some(job.time_left));
     let mut requests = 0;
-    let end = asker
-        .settle(&job.ticket, &job.operations, times, &mut requests)
-        .await;
+    let cancelled = async {
+        if stop.wait_for(|stop| *stop).await.is_err() {
+            // Whoever could cancel is gone.
+            std::future::pending::<()>().await;
+        }
+    };
+    let end = tokio::select! {
+        biased;
+        () = cancelled => JobEnd::Open(Stop::Cancelled),
+        end = asker.settle(&job.ticket, &job.operations, times, &mut requests) => end,
+    };
     let rows = job.operations.len();
     let result = match end {
         JobEnd::Answered(answer) if answer.outcomes.len() == rows => JobResult::Answered(answer),

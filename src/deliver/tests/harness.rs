@@ -98,6 +98,9 @@ struct Notebook {
 impl Ledger for Notebook {
     async fn accepted(&self, job: AcceptedJob<'_>) -> Result<JobNumber, LedgerError> {
         sleep(self.takes).await;
+        if self.fails_after == Some(0) {
+            return Err(LedgerError("the disk is full".into()));
+        }
         let mut jobs = self.jobs.lock().unwrap();
         assert_eq!(job.operations.len(), job.fields.len());
         assert_eq!(job.operations.len(), job.addresses.len());
