@@ -20,6 +20,8 @@ const RENAMED: char = '+';
 pub(crate) struct Layout {
     /// External key of the data extension.
     pub(crate) key: String,
+    /// How REST paths name it.
+    pub(crate) segment: String,
     /// The column of each mapped field.
     pub(crate) columns: Vec<Column>,
     /// Field numbers of the primary key, in the order of `match:`.
@@ -59,6 +61,12 @@ impl Address {
     }
 }
 
+/// Hash of a key, ignoring what Marketing Cloud ignores.
+fn hash(keys: Vec<String>) -> u64 {
+    let folded = Address { keys, is_old: false }.folded();
+    xxh3_64(folded.join("\u{0}").as_bytes())
+}
+
 impl Layout {
     pub(crate) fn column(&self, field: u16) -> Option<&Column> {
         self.columns.get(usize::from(field))
@@ -68,7 +76,7 @@ impl Layout {
         self.keys.contains(&field)
     }
 
-    fn value<'o>(operation: &'o Operation, field: u16) -> Option<&'o Value> {
+    fn value(operation: &Operation, field: u16) -> Option<&Value> {
         operation.record.get(usize::from(field))?.as_ref()
     }
 
@@ -174,12 +182,19 @@ impl Layout {
         let keys = self
             .target(operation)
             .unwrap_or_else(|| vec![format!("row {}", operation.row)]);
-        let folded = Address { keys, is_old: false }.folded();
-        xxh3_64(folded.join("\u{0}").as_bytes())
+        hash(keys)
+    }
+
+    /// Hash of the key a row gives up: the one it had before, when it has another by now.
+    pub(crate) fn given_up(&self, operation: &Operation) -> u64 {
+        match self.stored(operation) {
+            Some(address) => hash(address.keys),
+            None => self.identity(operation),
+        }
     }
 
     /// Hash of the row an address leads to.
-    pub(crate) fn address(&self, remote: &str) -> u64 {
+    pub(crate) fn record_of(&self, remote: &str) -> u64 {
         let folded = Address::read(remote).map(|address| address.folded().join("\u{0}"));
         xxh3_64(folded.as_deref().unwrap_or(remote).as_bytes())
     }
@@ -201,15 +216,20 @@ impl Layout {
             Action::Write if operation.remote.is_none() => Effect::Created,
             Action::Write => Effect::Updated,
         };
+        let remote = self.address(route, operation);
+        Outcome::Applied { effect, remote }
+    }
+
+    /// The address the row has once the operation is applied on a route.
+    pub(crate) fn address(&self, route: Route, operation: &Operation) -> Option<Arc<str>> {
         let address = |keys, is_old| Address { keys, is_old }.write();
-        let remote = match operation.action {
+        match operation.action {
             Action::Remove(_) => None,
             Action::Write if route == ROWS && self.is_renamed(operation) => {
                 self.stored(operation).map(|stored| address(stored.keys, true))
             }
             Action::Write => self.own(operation).map(|own| address(own, false)),
-        };
-        Outcome::Applied { effect, remote }
+        }
     }
 
     /// The mapped column a text of Marketing Cloud names: names are repeated only when they are ours.
@@ -223,3 +243,6 @@ impl Layout {
         names.clone().find(quoted)
     }
 }
+
+#[cfg(test)]
+mod tests;
