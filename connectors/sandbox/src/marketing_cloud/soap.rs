@@ -39,17 +39,24 @@ pub(super) fn answer(account: &Account, asked: &Asked) -> Answer {
             "There is no body.",
         );
     };
-    let body = match message.tag_name().name() {
-        "RetrieveRequestMsg" => retrieve(account, unit, message),
-        "CreateRequest" => create(account, unit, message),
-        "UpdateRequest" => update(account, unit, message),
-        "DeleteRequest" => delete(account, unit, message),
-        "PerformRequestMsg" => perform(account, unit, message),
+    // Bare and quoted actions occur.
+    let action = asked
+        .headers
+        .get("soapaction")
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+        .trim_matches('"');
+    let body = match (action, message.tag_name().name()) {
+        ("Retrieve", "RetrieveRequestMsg") => retrieve(account, unit, message),
+        ("Create", "CreateRequest") => create(account, unit, message),
+        ("Update", "UpdateRequest") => update(account, unit, message),
+        ("Delete", "DeleteRequest") => delete(account, unit, message),
+        ("Perform", "PerformRequestMsg") => perform(account, unit, message),
         _ => {
             return fault(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "soap:Client",
-                "Unknown message.",
+                "Server did not recognize the value of HTTP Header SOAPAction, or it does not fit the message.",
             );
         }
     };
