@@ -85,26 +85,35 @@ pub(crate) async fn forecast(
     if !problems.is_empty() {
         return Err(RunError::Fields(problems));
     }
-    let operations = forecast
-        .plan
-        .rows
-        .rows::<PlannedRow>()?
-        .zip(0u64..)
-        .map(|(row, number)| Ok::<_, RunError>(row?.operation(number)?));
-    forecast.preview = preview(binding.as_ref(), operations, lines)?;
+    let mut next = 0;
+    for wave in forecast.plan.rows.each() {
+        let numbers = next..;
+        next += wave.len();
+        let operations = wave
+            .rows::<PlannedRow>()?
+            .zip(numbers)
+            .map(|(row, number)| Ok::<_, RunError>(row?.operation(number)?));
+        let seen = preview(binding.as_ref(), operations, lines)?;
+        forecast.preview.requests += seen.requests;
+        forecast.preview.refused += seen.refused;
+    }
     let noted = std::mem::take(&mut lines.plan);
     forecast.refused = noted.refused;
     // Which kind a refused operation was is known to the row alone.
     if !noted.numbers.is_empty() {
         let mut numbers = noted.numbers.into_iter().peekable();
-        for (row, number) in forecast.plan.rows.rows::<PlannedRow>()?.zip(0u64..) {
-            let row = row?;
-            if numbers.next_if_eq(&number).is_some() {
-                match row.planned.word() {
-                    "create" => forecast.refused_creates += 1,
-                    "update" => forecast.refused_updates += 1,
-                    _ => forecast.refused_removals += 1,
+        let mut number = 0;
+        for wave in forecast.plan.rows.each() {
+            for row in wave.rows::<PlannedRow>()? {
+                let row = row?;
+                if numbers.next_if_eq(&number).is_some() {
+                    match row.planned.word() {
+                        "create" => forecast.refused_creates += 1,
+                        "update" => forecast.refused_updates += 1,
+                        _ => forecast.refused_removals += 1,
+                    }
                 }
+                number += 1;
             }
         }
     }

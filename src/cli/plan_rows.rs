@@ -11,7 +11,7 @@ use super::output::{Output, Tone, printable};
 use crate::project::SyncSpec;
 use crate::sync::classify::match_text;
 use crate::sync::error::RunError;
-use crate::sync::plan::{Planned, PlannedRow};
+use crate::sync::plan::{Planned, PlannedRow, Waves};
 
 /// Characters of a value that people are shown.
 const SHOWN_VALUE: usize = 60;
@@ -65,21 +65,22 @@ fn each(
     mut act: impl FnMut(&PlannedRow, &[Option<Value>]) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let mut left = limit;
-    let mut rows = std::mem::replace(
-        &mut forecast.plan.rows,
-        crate::sync::spill::Sequence::new(std::path::Path::new("")),
-    );
+    let mut rows = std::mem::replace(&mut forecast.plan.rows, Waves::new(std::path::Path::new("")));
     let result = (|| {
-        let read = rows.rows::<PlannedRow>().map_err(RunError::from);
-        for (row, number) in read.map_err(|error| Failure::of_run(&error))?.zip(0u64..) {
-            if left == 0 {
-                break;
-            }
-            let opened = row.and_then(|row| row.operation(number).map(|operation| (row, operation)));
-            let (row, operation) = opened.map_err(|error| Failure::of_run(&RunError::from(error)))?;
-            if shown(forecast, &operation) == Shown::Sent {
-                left -= 1;
-                act(&row, &operation.record)?;
+        let failed = |error| Failure::of_run(&RunError::from(error));
+        let mut number = 0;
+        for wave in rows.each() {
+            for row in wave.rows::<PlannedRow>().map_err(failed)? {
+                if left == 0 {
+                    return Ok(());
+                }
+                let row = row.map_err(failed)?;
+                let operation = row.operation(number).map_err(failed)?;
+                number += 1;
+                if shown(forecast, &operation) == Shown::Sent {
+                    left -= 1;
+                    act(&row, &operation.record)?;
+                }
             }
         }
         Ok(())

@@ -234,7 +234,7 @@ fn tell_keys(out: &mut Output, report: &RunReport) {
     if !report.null_key_rows.is_empty() {
         let rows: Vec<String> = report.null_key_rows.iter().map(ToString::to_string).collect();
         out.line(format_args!(
-            "\n{}: rows without a key were not sent: row {} of the model",
+            "\n{}: rows without a key were not sent: row {} of the model; nothing is removed while there are any",
             report.sync,
             rows.join(", ")
         ));

@@ -1,4 +1,4 @@
-//! `outflow sandbox`: a local HubSpot twin in the foreground.
+//! `outflow sandbox`: local twins of all destinations in the foreground.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use outflow_sandbox::hubspot::{Options, Rate, Token, Twin};
+use outflow_sandbox::{mailchimp, marketing_cloud};
 use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
@@ -29,12 +30,13 @@ const SETTINGS: &str = "sandbox/sandbox.json";
     outflow sandbox\n  \
     outflow sandbox --port 0 --tier none --latency-ms 50\n  \
     outflow sandbox -C outflow-demo        # the demo's twin, with its contacts\n\n\
-    Point a destination at it with `base_url:` and the token it prints. Ctrl-C stops it.")]
+    Twins of HubSpot, Mailchimp and Marketing Cloud listen on three ports in a row. Point a destination\n\
+    at one with `base_url:` and the credential it prints. Ctrl-C stops them.")]
 pub(crate) struct SandboxArgs {
-    /// Port on 127.0.0.1; 0 takes a free one [default: the project's, else 4710]
+    /// First of three ports on 127.0.0.1; 0 takes free ones [default: the project's, else 4710]
     #[arg(long, alias = "hubspot-port", value_name = "N")]
     port: Option<u16>,
-    /// Request limits
+    /// HubSpot's request limits
     #[arg(long, alias = "hubspot-tier", value_enum, default_value_t = Tier::Professional)]
     tier: Tier,
     /// Milliseconds every request waits
@@ -43,7 +45,7 @@ pub(crate) struct SandboxArgs {
     /// Keep no log of requests (for benchmarks)
     #[arg(long)]
     no_log: bool,
-    /// Folder that keeps the twin's records between two starts [default: the project's, else none]
+    /// Folder that keeps the HubSpot twin's records between two starts [default: the project's, else none]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }
@@ -155,7 +157,9 @@ pub(crate) async fn run(
     if let Some(data) = &data {
         out.line(format_args!("  data     {}", data.display()));
     }
-    out.line("Ctrl-C stops it");
+    let others = Others::start(args, port).await?;
+    others.tell(out);
+    out.line("Ctrl-C stops them");
     stop.wait().await;
     twin.save().map_err(|error| {
         Failure::config(
@@ -164,6 +168,68 @@ pub(crate) async fn run(
         )
     })?;
     Ok(Exit::Done)
+}
+
+/// The twins beside HubSpot's. They keep nothing between two starts.
+struct Others {
+    mailchimp: mailchimp::Twin,
+    marketing_cloud: marketing_cloud::Twin,
+}
+
+impl Others {
+    /// Starts them on the ports after `first`.
+    async fn start(args: &SandboxArgs, first: u16) -> Result<Self, Failure> {
+        let latency = Duration::from_millis(args.latency_ms);
+        let port = |number: u16| {
+            if first == 0 {
+                0
+            } else {
+                first.saturating_add(number)
+            }
+        };
+        let listen = |number| SocketAddr::from((Ipv4Addr::LOCALHOST, port(number)));
+        let mut options = mailchimp::Options {
+            listen: listen(1),
+            latency,
+            ..mailchimp::Options::default()
+        };
+        let mut other = marketing_cloud::Options {
+            listen: listen(2),
+            latency,
+            ..marketing_cloud::Options::default()
+        };
+        if args.no_log {
+            (options.log_requests, other.log_requests) = (0, 0);
+        }
+        Ok(Self {
+            mailchimp: mailchimp::Twin::start(options)
+                .await
+                .map_err(|error| not_started(port(1), &error))?,
+            marketing_cloud: marketing_cloud::Twin::start(other)
+                .await
+                .map_err(|error| not_started(port(2), &error))?,
+        })
+    }
+
+    fn tell(&self, out: &mut Output) {
+        let (options, url) = (mailchimp::Options::default(), self.mailchimp.base_url());
+        let title = out.paint(Tone::Strong, "Mailchimp sandbox");
+        out.line(format_args!("{title}  {url}"));
+        for key in &options.api_keys {
+            out.line(format_args!("  api_key  {key}"));
+        }
+        out.line(format_args!("  audience {}", mailchimp::AUDIENCE));
+        out.line(format_args!("  page     {url}/"));
+        let (options, url) = (
+            marketing_cloud::Options::default(),
+            self.marketing_cloud.base_url(),
+        );
+        let title = out.paint(Tone::Strong, "Marketing Cloud sandbox");
+        out.line(format_args!("{title}  {url}"));
+        out.line(format_args!("  client_id      {}", options.client_id));
+        out.line(format_args!("  client_secret  {}", options.client_secret));
+        out.line(format_args!("  page     {url}/"));
+    }
 }
 
 /// A twin's options: on this machine alone, with its one token.

@@ -33,6 +33,8 @@ impl Day {
 
     /// The zone whose midnight ends the day.
     pub(super) fn set_zone(&mut self, zone: TimeZone, now_ms: i64) {
+        // A day that ended under the old zone is over, whatever the new one says.
+        self.turn(now_ms);
         self.ends_ms = next_midnight(&zone, now_ms);
         self.zone = zone;
     }

@@ -309,7 +309,11 @@ impl Dispatch {
             let mut verdict = Verdict::default();
             for item in items {
                 let code = code.to_owned();
-                verdict.settle(item, Fate::Deferred { code });
+                let fate = match item.1.in_doubt {
+                    true => Fate::Held { code },
+                    false => Fate::Deferred { code },
+                };
+                verdict.settle(item, fate);
             }
             self.write_down(&mut verdict).await;
         }

@@ -139,6 +139,16 @@ pub(super) fn failed(mut parcel: Parcel, error: ConnectorError, policy: &Policy)
                 },
             )
         }
+        // An answer nobody understands may be that of a request that was carried out.
+        ErrorKind::Contract | ErrorKind::Internal if !repeatable(parcel.route) => {
+            let mut verdict = Verdict::default();
+            let code = error.code.to_owned();
+            parcel
+                .into_items()
+                .for_each(|item| verdict.settle(item, Fate::Held { code: code.clone() }));
+            verdict.stop = Some(Stop::Error(error));
+            verdict
+        }
         ErrorKind::Config
         | ErrorKind::Auth
         | ErrorKind::Contract

@@ -89,6 +89,23 @@ impl Store {
         })
     }
 
+    /// Looks at the address of every stored row of a sync: one pass over all of them.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn each_remote(&self, sync: SyncId, mut look: impl FnMut(KeyHash, &str)) -> Result<(), StateError> {
+        self.read(|connection| {
+            let mut rows = connection
+                .prepare_cached("SELECT key, remote FROM row WHERE sync = ?1 AND remote IS NOT NULL")?;
+            let mut rows = rows.query([sync])?;
+            while let Some(row) = rows.next()? {
+                let remote = row.get_ref(1)?.as_str()?;
+                look(key_of(row, 0)?, remote);
+            }
+            Ok(())
+        })
+    }
+
     /// The stored rows whose print the filter holds and has not seen, in key order.
     ///
     /// A row the filter does not hold is never among them: what was not compared is not removed.

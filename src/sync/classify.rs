@@ -12,7 +12,7 @@ use super::diff::{Change, acknowledged, diff_row};
 use super::error::RunError;
 use super::map::Record;
 use super::packed::PackedValues;
-use super::plan::{Immediate, Plan, Planned, PlannedRow};
+use super::plan::{Immediate, Plan, Planned, PlannedRow, Waves};
 use super::scan::{SAMPLES, Scan};
 use super::spill::{Sequence, SpillError};
 use crate::project::SyncSpec;
@@ -50,6 +50,7 @@ pub fn classify(context: &Context<'_>, scan: Scan, filter: &mut Filter) -> Resul
         .map(|field| field.field.clone())
         .collect();
     let known = filter.len();
+    let null_keys = scan.null_keys;
     let mut classifier = Classifier {
         lookup: if known > 0 {
             Some(context.store.lookup(context.state.id)?)
@@ -60,7 +61,7 @@ pub fn classify(context: &Context<'_>, scan: Scan, filter: &mut Filter) -> Resul
         has_rejects: context.store.reject_count(context.state.id)? > 0,
         visited: HashSet::new(),
         plan: Plan {
-            rows: Sequence::new(context.folder),
+            rows: Waves::new(context.folder),
             immediate: Sequence::new(context.folder),
             closed: Vec::new(),
             tally: Tally {
@@ -72,12 +73,15 @@ pub fn classify(context: &Context<'_>, scan: Scan, filter: &mut Filter) -> Resul
             create: 0,
             update: 0,
             remove: 0,
+            asleep: 0,
+            forgotten: 0,
             known,
             duplicate_keys: Vec::new(),
             null_key_rows: scan.null_key_rows,
         },
         context,
         filter,
+        matches: match_numbers(context.sync),
         fields,
     };
     let mut group: Vec<Record> = Vec::new();
@@ -89,7 +93,8 @@ pub fn classify(context: &Context<'_>, scan: Scan, filter: &mut Filter) -> Resul
         group.push(record);
     }
     classifier.group(&mut group)?;
-    if context.sync.mode == Mode::Mirror {
+    // A row without a readable key may be any of those that seem to be gone: nothing is removed then.
+    if context.sync.mode == Mode::Mirror && null_keys == 0 {
         classifier.removals()?;
     }
     classifier.close_rejects()?;
@@ -100,6 +105,8 @@ struct Classifier<'a> {
     context: &'a Context<'a>,
     filter: &'a mut Filter,
     fields: Vec<String>,
+    /// Numbers of the fields that identify records.
+    matches: Vec<u16>,
     lookup: Option<Lookup>,
     layouts: HashMap<u32, Arc<[String]>>,
     has_rejects: bool,
@@ -121,6 +128,8 @@ impl Classifier<'_> {
             // Nobody can say which of the rows is meant, so none is sent; the record stays as it is.
             self.plan.tally.invalid_key += rows + u64::from(seen_before);
             self.plan.tally.unchanged -= u64::from(seen_before);
+            // What was refused stays refused until one row alone has the key.
+            self.open_reject(record.key)?;
             if self.plan.duplicate_keys.len() < SAMPLES {
                 self.plan.duplicate_keys.push(record.key_text);
             }
@@ -161,6 +170,9 @@ impl Classifier<'_> {
         let pending = match change {
             Change::Unchanged => {
                 self.plan.tally.unchanged += 1;
+                if reject.is_some() {
+                    self.plan.closed.push(record.key);
+                }
                 let Some(stored) = stored else { return Ok(()) };
                 let mut prints = record.prints;
                 self.keep_acknowledged(&mut prints, &stored);
@@ -201,7 +213,13 @@ impl Classifier<'_> {
             Some(stored) => acknowledged(&self.fields, stored, &self.layouts),
             None => Vec::new(),
         };
-        self.plan.rows.push(&PlannedRow {
+        let renamed = known && pending.iter().any(|field| self.matches.contains(field));
+        let wave = if renamed {
+            &mut self.plan.rows.renames
+        } else {
+            &mut self.plan.rows.writes
+        };
+        wave.push(&PlannedRow {
             key: record.key,
             key_text: record.key_text,
             print: record.print,
@@ -312,6 +330,7 @@ impl Classifier<'_> {
             // An adopted record was not written by this sync, so it is not this sync's to remove.
             let ours = stored.applied_ms > 0;
             if rule == Removed::Keep || !ours {
+                self.plan.forgotten += 1;
                 self.plan.immediate.push(&Immediate::Forget {
                     key: stored.key,
                     before,
@@ -322,13 +341,17 @@ impl Classifier<'_> {
             if let Some(reject) = &reject
                 && self.sleeps(reject, 0)
             {
-                self.plan.tally.rejected += 1;
+                self.plan.asleep += 1;
+                match reject.class {
+                    RejectClass::Suppressed => self.plan.tally.suppressed += 1,
+                    _ => self.plan.tally.rejected += 1,
+                }
                 continue;
             }
             self.plan.remove += 1;
             let (values, pending) = self.clearing(rule, &stored);
             let acknowledged = acknowledged(&self.fields, &stored, &self.layouts);
-            self.plan.rows.push(&PlannedRow {
+            self.plan.rows.removals.push(&PlannedRow {
                 key: stored.key,
                 key_text: stored.key_text.unwrap_or_default(),
                 print: 0,
@@ -381,6 +404,14 @@ impl Classifier<'_> {
         }
         Ok(())
     }
+}
+
+fn match_numbers(sync: &SyncSpec) -> Vec<u16> {
+    (0u16..)
+        .zip(&sync.fields)
+        .filter(|(_, field)| sync.match_fields.contains(&field.field))
+        .map(|(number, _)| number)
+        .collect()
 }
 
 /// The match value as a person would search for it.

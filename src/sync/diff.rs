@@ -33,12 +33,17 @@ pub fn diff_row(
     let Some(stored) = stored else {
         return Change::Added(numbers(prints, |_, print| print != 0));
     };
-    if matches!(mode, Mode::Create | Mode::Append) {
-        return Change::Unchanged;
-    }
     let empty: Arc<[String]> = Arc::from([]);
     let layout = layouts.get(&stored.layout).unwrap_or(&empty);
     let same_layout = layout.as_ref() == fields;
+    // A record of ours that was created and lacks what was to follow is finished; nothing else is
+    // touched in mode create.
+    let unfinished = stored.print == 0 && same_layout && stored.prints.iter().any(|print| *print != 0);
+    match mode {
+        Mode::Append => return Change::Unchanged,
+        Mode::Create if !unfinished => return Change::Unchanged,
+        _ => {}
+    }
     let acknowledged = |number: usize| {
         let at = if same_layout {
             Some(number)
@@ -48,7 +53,8 @@ pub fn diff_row(
         at.and_then(|at| stored.prints.get(at).copied()).unwrap_or(0)
     };
     let changed = numbers(prints, |number, print| {
-        print != 0 && print != acknowledged(number)
+        let before = acknowledged(number);
+        print != 0 && print != before && (mode != Mode::Create || before == 0)
     });
     if changed.is_empty() {
         Change::Unchanged
@@ -169,6 +175,33 @@ mod tests {
             Mode::Create,
         );
         assert_eq!(change, Change::Unchanged);
+    }
+
+    #[test]
+    fn mode_create_finishes_what_it_began() {
+        let begun = StoredRow {
+            print: 0,
+            ..stored(&[4, 0])
+        };
+        let diff = |begun| {
+            diff_row(
+                &names(&["a", "list"]),
+                &[9, 8],
+                Some(begun),
+                &layouts(&["a", "list"]),
+                Mode::Create,
+            )
+        };
+        assert_eq!(
+            diff(&begun),
+            Change::Changed(vec![1]),
+            "the list, not what changed since"
+        );
+        let stranger = StoredRow {
+            print: 0,
+            ..stored(&[0, 0])
+        };
+        assert_eq!(diff(&stranger), Change::Unchanged);
     }
 
     #[test]

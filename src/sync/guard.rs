@@ -84,17 +84,17 @@ const DEFAULT_PERCENT: f64 = 5.0;
 ///
 /// # Errors
 /// The first guard that does not hold.
-pub fn check(guards: &Guards, read: u64, known: u64, removed: u64) -> Result<(), GuardStop> {
+pub fn check(guards: &Guards, read: u64, known: u64, removed: u64, forgotten: u64) -> Result<(), GuardStop> {
     if let Some(least) = guards.min_rows
         && read < least
     {
         return Err(GuardStop::TooFewRows { read, least });
     }
+    if read == 0 && removed + forgotten > 0 {
+        return Err(GuardStop::Empty { known });
+    }
     if removed == 0 {
         return Ok(());
-    }
-    if read == 0 {
-        return Err(GuardStop::Empty { known });
     }
     let percent = removed as f64 * 100.0 / known.max(1) as f64;
     let (stop, guard) = match &guards.max_removed {
@@ -126,14 +126,14 @@ mod tests {
     fn by_default_both_limits_must_be_exceeded() {
         let guards = Guards::default();
         assert!(
-            check(&guards, 900, 1_000, 100).is_ok(),
+            check(&guards, 900, 1_000, 100, 0).is_ok(),
             "100 rows are allowed whatever their share"
         );
         assert!(
-            check(&guards, 9_899, 10_000, 101).is_ok(),
+            check(&guards, 9_899, 10_000, 101, 0).is_ok(),
             "1 % is allowed whatever its number"
         );
-        assert!(check(&guards, 800, 1_000, 101).is_err());
+        assert!(check(&guards, 800, 1_000, 101, 0).is_err());
     }
 
     #[test]
@@ -142,23 +142,23 @@ mod tests {
             max_removed: Some(Share::Percent(5.0)),
             ..Guards::default()
         };
-        assert!(check(&percent, 90, 100, 5).is_ok());
-        assert!(check(&percent, 90, 100, 6).is_err());
+        assert!(check(&percent, 90, 100, 5, 0).is_ok());
+        assert!(check(&percent, 90, 100, 6, 0).is_err());
         let rows = Guards {
             max_removed: Some(Share::Rows(3)),
             ..Guards::default()
         };
-        assert!(check(&rows, 90, 100, 4).is_err());
+        assert!(check(&rows, 90, 100, 4, 0).is_err());
     }
 
     #[test]
     fn an_empty_model_removes_nothing_and_few_rows_stop() {
         assert_eq!(
-            check(&Guards::default(), 0, 10, 10),
+            check(&Guards::default(), 0, 10, 10, 0),
             Err(GuardStop::Empty { known: 10 })
         );
         assert!(
-            check(&Guards::default(), 0, 10, 0).is_ok(),
+            check(&Guards::default(), 0, 10, 0, 0).is_ok(),
             "nothing to remove, nothing to guard"
         );
         let guards = Guards {
@@ -166,7 +166,7 @@ mod tests {
             ..Guards::default()
         };
         assert_eq!(
-            check(&guards, 4, 0, 0),
+            check(&guards, 4, 0, 0, 0),
             Err(GuardStop::TooFewRows { read: 4, least: 5 })
         );
     }

@@ -332,6 +332,7 @@ impl Digest<'_> {
             }
             Fate::Held { code } => {
                 self.tally.held += 1;
+                self.forget_pending(row, &settled.operation);
                 let words = self.ledger.doubt();
                 self.set_aside(
                     row,
@@ -384,7 +385,7 @@ impl Digest<'_> {
         if effect == Effect::Untouched && row.remote.is_none() {
             // Mode update, and no such record: it may come to be, so nothing is remembered.
             self.tally.unchanged += u64::from(last);
-            if row.intended {
+            if row.intended || row.tried.is_some() {
                 self.changes.closed.push(row.key);
             }
             return;
@@ -402,7 +403,12 @@ impl Digest<'_> {
             remote: row.remote.clone(),
             key_text: self.ledger.keep_key_text.then(|| operation.key.to_string()),
             match_text: None,
-            applied_ms: self.now_ms,
+            // A record nothing of which is acknowledged was not written by us, nor ours to remove.
+            applied_ms: if row.prints.iter().all(|print| *print == 0) {
+                0
+            } else {
+                self.now_ms
+            },
             run: self.ledger.run,
         });
         let before = row.known.then_some(row.stored_print);
@@ -420,6 +426,36 @@ impl Digest<'_> {
                 _ => self.tally.updated += 1,
             }
         }
+    }
+
+    /// A known row of which nobody knows whether its fields arrived: they count as not acknowledged, so
+    /// that they are sent again even if the model takes its old values back.
+    fn forget_pending(&mut self, row: &UnderWay, operation: &Operation) {
+        if !row.known || matches!(row.planned, Planned::Remove(_)) {
+            return;
+        }
+        let mut prints = row.prints.clone();
+        for field in &operation.pending {
+            if let Some(print) = prints.get_mut(usize::from(*field)) {
+                *print = 0;
+            }
+        }
+        self.changes.rows.push(StoredRow {
+            key: row.key,
+            print: 0,
+            layout: self.ledger.layout,
+            prints,
+            remote: row.remote.clone(),
+            key_text: self.ledger.keep_key_text.then(|| operation.key.to_string()),
+            match_text: None,
+            applied_ms: self.now_ms,
+            run: self.ledger.run,
+        });
+        self.filter.push(FilterChange {
+            key: row.key,
+            before: Some(row.stored_print),
+            after: Some(0),
+        });
     }
 
     /// Whether every field the model has a value for is acknowledged with that value.

@@ -144,7 +144,7 @@ impl Mapping {
             };
             fields.push(MappedColumn {
                 field: mapping.field.clone(),
-                id: printer.field(&mapping.field),
+                id: printer.field(&print_name(&mapping.field, mapping.null)),
                 reader,
                 null: mapping.null,
             });
@@ -419,6 +419,16 @@ fn value_prints(printer: Printer, values: &[Option<Value>]) -> Vec<Print> {
                 .map_or(0, |value| printer.value(value, &mut scratch).max(1))
         })
         .collect()
+}
+
+/// What a field's part in the row's print is told apart by. A row is looked at again when what NULL
+/// means for it has changed.
+fn print_name(field: &str, null: NullPolicy) -> String {
+    match null {
+        NullPolicy::Clear => field.to_owned(),
+        NullPolicy::Keep => format!("{field}\u{0}keep"),
+        NullPolicy::Fail => format!("{field}\u{0}fail"),
+    }
 }
 
 fn template_value(value: &Value) -> minijinja::Value {

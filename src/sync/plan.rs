@@ -1,5 +1,6 @@
 //! Plan: what a run is about to do, row by row, before anything is written.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use outflow_sdk::destination::{Action, Operation, Removed};
@@ -102,10 +103,47 @@ pub enum Immediate {
     },
 }
 
-/// A whole plan. Rows are in the order of their key hashes, which is the same every time.
+/// The rows to send, in three waves; each begins when the one before it is settled. Within a wave
+/// rows are in the order of their key hashes, which is the same every time.
+pub struct Waves {
+    /// Known rows whose match value changed: they leave the old value before another row takes it.
+    pub renames: Sequence,
+    /// All other writes.
+    pub writes: Sequence,
+    /// Removals: only now is it known which records living rows describe.
+    pub removals: Sequence,
+}
+
+impl Waves {
+    /// No rows; files, if it comes to that, are in `folder`.
+    pub fn new(folder: &Path) -> Self {
+        Self {
+            renames: Sequence::new(folder),
+            writes: Sequence::new(folder),
+            removals: Sequence::new(folder),
+        }
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> u64 {
+        self.renames.len() + self.writes.len() + self.removals.len()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The waves in their order.
+    pub fn each(&mut self) -> [&mut Sequence; 3] {
+        [&mut self.renames, &mut self.writes, &mut self.removals]
+    }
+}
+
+/// A whole plan.
 pub struct Plan {
     /// The rows to send.
-    pub rows: Sequence,
+    pub rows: Waves,
     /// What the state learns first.
     pub immediate: Sequence,
     /// Open rejects that are settled: their rows are unchanged again or gone.
@@ -118,6 +156,10 @@ pub struct Plan {
     pub update: u64,
     /// Records to remove.
     pub remove: u64,
+    /// Removals that were refused before and sleep; they are in the tally.
+    pub asleep: u64,
+    /// Rows that left the model and are forgotten without a request.
+    pub forgotten: u64,
     /// Records known before.
     pub known: u64,
     /// A few keys that more than one row has, for the person who must look.

@@ -117,7 +117,11 @@ impl Stage {
             self.progress.as_ref(),
         )
         .await?;
-        let (schema_print, binding) = self.schema_for_rejects(sync, &state).await?;
+        let (schema_print, mut binding) = self.schema_for_rejects(sync, &state).await?;
+        if binding.is_none() && self.aims_elsewhere(sync, &state)? {
+            // Whether it is still the same account and object must be known even if nothing is sent.
+            binding = Some(self.bind(sync, &state, false).await?);
+        }
         let context = Context {
             sync,
             store: &self.store,
@@ -129,7 +133,13 @@ impl Stage {
             folder: &folder,
         };
         let plan = classify(&context, scan, &mut filter)?;
-        guard::check(&sync.guards, plan.tally.read, plan.known, plan.remove)?;
+        guard::check(
+            &sync.guards,
+            plan.tally.read,
+            plan.known,
+            plan.remove,
+            plan.forgotten,
+        )?;
         self.progress.planned(&sync.name, plan.operations());
         Ok(Prepared {
             plan,
@@ -208,6 +218,29 @@ impl Stage {
         Ok(binding)
     }
 
+    /// Whether connection, object or the mapping's own keys changed since the target was last seen.
+    fn aims_elsewhere(&self, sync: &SyncSpec, state: &SyncState) -> Result<bool, RunError> {
+        let seen = self.store.recall(&aim_note(state))?;
+        Ok(match seen {
+            Some(seen) => seen != self.aim(sync)?,
+            None => false,
+        })
+    }
+
+    /// Remembers what the sync aims at, once it is known to be the state's own target.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub fn remember_aim(&self, sync: &SyncSpec, state: &SyncState) -> Result<(), RunError> {
+        Ok(self.store.remember(&aim_note(state), &self.aim(sync)?)?)
+    }
+
+    fn aim(&self, sync: &SyncSpec) -> Result<String, RunError> {
+        let account = self.destination(sync)?.account_key();
+        let text = format!("{account}\n{}\n{}", sync.object, sync.options);
+        Ok(format!("{:016x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes())))
+    }
+
     /// Remembers what the destination's fields looked like.
     ///
     /// # Errors
@@ -245,6 +278,10 @@ pub(crate) fn mapping_print(sync: &SyncSpec) -> u64 {
         text.push_str(&format!("|{}:{:?}", field.field, field.null));
     }
     xxhash_rust::xxh3::xxh3_64(text.as_bytes())
+}
+
+fn aim_note(state: &SyncState) -> String {
+    format!("aim/{}", state.id)
 }
 
 fn schema_note(state: &SyncState) -> String {

@@ -1,8 +1,10 @@
 //! Run: one sync from its model to the state, as a state machine whose every stop is accounted for.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use outflow_sdk::ErrorKind;
 use outflow_sdk::destination::{Binding, FieldProblem};
 use tokio::sync::watch;
 use tracing::Instrument;
@@ -10,7 +12,7 @@ use tracing::Instrument;
 use super::classify::keeps_key_text;
 use super::error::RunError;
 use super::ledger::{FILTER_CHANGES, PlanFeed, RunFacts, RunLedger};
-use super::plan::{Immediate, Plan, PlannedRow};
+use super::plan::{Immediate, Plan, PlannedRow, Waves};
 use super::prepare::{Prepared, Stage, mapping_print};
 use super::progress::DeliveryProgress;
 use super::quota::Quotas;
@@ -151,7 +153,7 @@ impl Runner {
             binding,
         } = prepared;
         course.tally = plan.tally;
-        course.removals = plan.remove;
+        course.removals = plan.remove + plan.asleep;
         course.duplicate_keys = std::mem::take(&mut plan.duplicate_keys);
         course.null_key_rows = std::mem::take(&mut plan.null_key_rows);
         tracing::info!(
@@ -162,13 +164,20 @@ impl Runner {
             "planned"
         );
         let mut filter_changes = Some(Vec::new());
-        let mut generation = self.settle_now(&state, &mut plan, &mut filter_changes)?;
         if let Some(binding) = &binding {
             self.stage.remember_schema(&state, binding.as_ref())?;
+            if state
+                .identity
+                .as_ref()
+                .is_some_and(|known| !known.account.is_empty())
+            {
+                self.stage.remember_aim(sync, &state)?;
+            }
         }
+        let mut generation = self.settle_now(&state, &mut plan, &mut filter_changes)?;
         let operations = plan.operations();
         let outcome = if operations > 0 {
-            let rows = std::mem::replace(&mut plan.rows, Sequence::new(&self.stage.folder()));
+            let waves = std::mem::replace(&mut plan.rows, Waves::new(&self.stage.folder()));
             let facts = Facts {
                 sync,
                 run,
@@ -176,7 +185,7 @@ impl Runner {
                 layout,
                 operations,
             };
-            self.deliver(&facts, rows, course, &mut filter_changes, &mut generation)
+            self.deliver_waves(&facts, waves, course, &mut filter_changes, &mut generation)
                 .await
         } else {
             Ok(())
@@ -238,10 +247,11 @@ impl Runner {
         Ok(generation)
     }
 
-    async fn deliver(
+    /// Delivers wave after wave; what a wave that did not end well keeps from going out is deferred.
+    async fn deliver_waves(
         &self,
         facts: &Facts<'_>,
-        rows: Sequence,
+        waves: Waves,
         course: &mut Course,
         filter: &mut Option<Vec<FilterChange>>,
         generation: &mut Option<u64>,
@@ -250,9 +260,113 @@ impl Runner {
             Ok(binding) => binding,
             Err(error) => {
                 course.tally.deferred += facts.operations;
+                if let RunError::Destination(refused) = &error
+                    && let ErrorKind::QuotaExhausted { until } = refused.kind
+                {
+                    course.deferred = true;
+                    course.resumes_in = until;
+                    return Ok(());
+                }
                 return Err(error);
             }
         };
+        let mut left = facts.operations;
+        let Waves {
+            renames,
+            writes,
+            removals,
+        } = waves;
+        for rows in [renames, writes] {
+            left -= rows.len();
+            let outcome = self
+                .deliver(facts, &binding, rows, course, filter, generation)
+                .await;
+            if outcome.is_err() || course.deferred {
+                course.tally.deferred += left;
+                return outcome;
+            }
+        }
+        if left == 0 {
+            return Ok(());
+        }
+        let removals = match self.shared(facts, &binding, removals, course, filter, generation) {
+            Ok(removals) => removals,
+            Err(error) => {
+                course.tally.deferred += left;
+                return Err(error);
+            }
+        };
+        self.deliver(facts, &binding, removals, course, filter, generation)
+            .await
+    }
+
+    /// The removals of records that no living row describes. The others are forgotten: their record
+    /// stays, as somebody else's.
+    fn shared(
+        &self,
+        facts: &Facts<'_>,
+        binding: &Arc<dyn Binding>,
+        mut removals: Sequence,
+        course: &mut Course,
+        filter: &mut Option<Vec<FilterChange>>,
+        generation: &mut Option<u64>,
+    ) -> Result<Sequence, RunError> {
+        let (mut leaving, mut addresses) = (HashSet::new(), HashSet::new());
+        for row in removals.rows::<PlannedRow>()? {
+            let row = row?;
+            leaving.insert(row.key);
+            addresses.extend(row.remote.as_deref().map(|remote| binding.address(remote)));
+        }
+        let mut shared = HashSet::new();
+        if !addresses.is_empty() {
+            self.stage.store.each_remote(facts.state.id, |key, remote| {
+                let address = binding.address(remote);
+                if addresses.contains(&address) && !leaving.contains(&key) {
+                    shared.insert(address);
+                }
+            })?;
+        }
+        if shared.is_empty() {
+            return Ok(removals);
+        }
+        let mut left = Sequence::new(&self.stage.folder());
+        let mut changes = Changes::default();
+        for row in removals.rows::<PlannedRow>()? {
+            let row = row?;
+            let address = row.remote.as_deref().map(|remote| binding.address(remote));
+            if !address.is_some_and(|address| shared.contains(&address)) {
+                left.push(&row)?;
+                continue;
+            }
+            let change = FilterChange {
+                key: row.key,
+                before: Some(row.stored_print),
+                after: None,
+            };
+            note(filter, change);
+            changes.removed.push(row.key);
+            course.removals -= 1;
+        }
+        tracing::info!(
+            rows = changes.removed.len(),
+            "left the model, but other rows describe their records, which stay"
+        );
+        *generation = Some(self.stage.store.commit(facts.state.id, &[&changes])?);
+        Ok(left)
+    }
+
+    async fn deliver(
+        &self,
+        facts: &Facts<'_>,
+        binding: &Arc<dyn Binding>,
+        rows: Sequence,
+        course: &mut Course,
+        filter: &mut Option<Vec<FilterChange>>,
+        generation: &mut Option<u64>,
+    ) -> Result<(), RunError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
         let destination = self.stage.destination(facts.sync)?;
         let account = self.quotas.account(destination.as_ref())?;
         if let Some(zone) = binding.time_zone()
@@ -288,7 +402,7 @@ impl Runner {
         };
         let saving = self.quotas.keep_saving(destination.as_ref(), &account);
         let report = deliver::deliver(
-            binding,
+            Arc::clone(binding),
             Arc::clone(&account),
             Box::new(feed),
             Arc::clone(&ledger) as Arc<dyn deliver::Ledger>,
@@ -299,8 +413,8 @@ impl Runner {
         .await;
         drop(saving);
         let settlement = ledger.finish();
-        self.quotas.save(destination.as_ref(), &account)?;
         course.tally.add(&settlement.tally);
+        self.quotas.save(destination.as_ref(), &account)?;
         *generation = (*generation).max(settlement.generation);
         match (filter.as_mut(), settlement.filter) {
             (Some(known), Some(more)) => known.extend(more),
@@ -324,6 +438,7 @@ impl Runner {
             .store
             .set_target(facts.state.id, &facts.sync.key, &binding.target())?;
         self.stage.remember_schema(facts.state, binding.as_ref())?;
+        self.stage.remember_aim(facts.sync, facts.state)?;
         Ok(binding)
     }
 

@@ -89,8 +89,14 @@ impl Bench {
 
     /// One run in a process of its own; every row must be accounted for.
     pub async fn run(&self) -> RunReport {
+        self.run_with(Policy::default()).await
+    }
+
+    /// The same with another retry policy.
+    pub async fn run_with(&self, policy: Policy) -> RunReport {
         self.twin.clear_requests();
-        let runner = self.runner();
+        let mut runner = self.runner();
+        runner.policy = policy;
         let sync = Arc::clone(&runner.stage.project.syncs[0]);
         let report = runner.run(&sync).await;
         assert_eq!(

@@ -13,5 +13,7 @@ mod changes;
 mod events;
 mod faults;
 mod keys;
+mod living_rows;
 mod rejects;
 mod removals;
+mod three_destinations;

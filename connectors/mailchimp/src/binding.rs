@@ -38,6 +38,11 @@ impl Binding for MailchimpBinding {
         self.problems.clone()
     }
 
+    fn address(&self, remote: &str) -> u64 {
+        let hash = remote.get(..32).unwrap_or(remote).to_ascii_lowercase();
+        xxhash_rust::xxh3::xxh3_64(hash.as_bytes())
+    }
+
     fn stage(&self, field: u16) -> u8 {
         self.layout.field(field).map_or(0, |field| field.stage())
     }

@@ -43,6 +43,10 @@ impl Binding for RowBinding {
         1
     }
 
+    fn address(&self, remote: &str) -> u64 {
+        self.layout.address(remote)
+    }
+
     fn inspect(&self, operation: &Operation) -> Result<(), Rejection> {
         self.layout.inspect(operation)
     }

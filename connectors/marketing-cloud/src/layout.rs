@@ -178,6 +178,12 @@ impl Layout {
         xxh3_64(folded.join("\u{0}").as_bytes())
     }
 
+    /// Hash of the row an address leads to.
+    pub(crate) fn address(&self, remote: &str) -> u64 {
+        let folded = Address::read(remote).map(|address| address.folded().join("\u{0}"));
+        xxh3_64(folded.as_deref().unwrap_or(remote).as_bytes())
+    }
+
     /// Where an operation goes next.
     pub(crate) fn route(&self, operation: &Operation) -> Route {
         match operation.action {

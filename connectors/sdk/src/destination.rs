@@ -403,6 +403,12 @@ pub trait Binding: Send + Sync {
         usize::MAX
     }
 
+    /// Hash of the record an address leads to, whatever else is noted in it. Records that a living row
+    /// describes are not removed for the sake of one that left.
+    fn address(&self, remote: &str) -> u64 {
+        xxhash_rust::xxh3::xxh3_64(remote.as_bytes())
+    }
+
     /// Stage of a field: fields of stage 1 (memberships, tags) go out after those of stage 0 are
     /// acknowledged and may use the record's address.
     fn stage(&self, _field: u16) -> u8 {
