@@ -33,7 +33,12 @@ fn assert_committed(name: &str, text: &str) {
     );
 }
 
-#[cfg(all(feature = "lake", feature = "hubspot", feature = "mailchimp"))]
+#[cfg(all(
+    feature = "lake",
+    feature = "hubspot",
+    feature = "mailchimp",
+    feature = "marketing-cloud"
+))]
 #[test]
 fn schemas_and_reference_are_committed_as_the_types_say() {
     let registry = Registry::built_in();
