@@ -60,6 +60,13 @@ pub struct Capabilities {
     pub partial_records: bool,
     /// Whether `bind` can create missing fields (`create_fields: true`).
     pub creates_fields: bool,
+    /// Every route its bindings have, all in lane 0: how many rows a request of each takes, and whether
+    /// it may be sent again when its answer got lost.
+    pub routes: Vec<Route>,
+    /// Most bytes in the body of one request.
+    pub max_body: usize,
+    /// What people should know beside the above: whole sentences in Markdown, one subject each.
+    pub notes: Vec<&'static str>,
 }
 
 /// Request limits of one account. `None` means no such limit.
