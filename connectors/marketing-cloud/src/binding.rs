@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use outflow_sdk::ConnectorError;
 use outflow_sdk::destination::{
-    Answer, Asked, Binding, Encoded, FieldProblem, Operation, Rejection, Request, Route, Sent, Ticket,
+    Action, Answer, Asked, Binding, Encoded, FieldProblem, Operation, Outcome, Rejection, Removed, Request,
+    Route, Sent, Ticket,
 };
+use outflow_sdk::{ConnectorError, ErrorKind};
 
 use crate::capabilities::DELETE;
 use crate::client::Client;
+use crate::hands::Hands;
 use crate::interpret;
 use crate::jobs::{self, Results};
 use crate::layout::Layout;
@@ -21,7 +23,93 @@ pub(crate) struct RowBinding {
     pub(crate) layout: Layout,
     pub(crate) problems: Vec<FieldProblem>,
     pub(crate) schema_print: u64,
+    pub(crate) parallel: usize,
     pub(crate) results: Results,
+    pub(crate) hands: Hands,
+}
+
+fn settled(outcomes: Vec<Outcome>) -> Sent {
+    Sent::Settled(Answer {
+        outcomes,
+        observed: None,
+        correlation: None,
+    })
+}
+
+impl RowBinding {
+    /// Upserts rows, in a job or at once.
+    async fn write(&self, request: &Request, operations: &[Operation]) -> Result<Sent, ConnectorError> {
+        let layout = &self.layout;
+        let writes = operations
+            .iter()
+            .filter(|operation| operation.action == Action::Write);
+        let written: Vec<u64> = writes.map(|operation| layout.identity(operation)).collect();
+        if !self.hands.write(&written) {
+            return Err(ConnectorError::new(
+                ErrorKind::Transient { after: None },
+                "marketing_cloud_key_changes_hands",
+                "a row takes a key whose old row is being deleted just now",
+            ));
+        }
+        let spared = self.without_taken(request, operations);
+        let request = spared.as_ref().unwrap_or(request);
+        let response = self
+            .client
+            .rest(request.method, &request.path, request.body.clone())
+            .await?;
+        if request.method == "PUT" {
+            return jobs::submitted(layout, operations, &response);
+        }
+        interpret::direct(layout, request.route, operations, &response).map(settled)
+    }
+
+    /// The request again when rows are to be emptied whose keys other rows have by now: as many rows in
+    /// the same order, with nothing but the keys of those.
+    fn without_taken(&self, request: &Request, operations: &[Operation]) -> Option<Request> {
+        let is_taken = |operation: &Operation| {
+            operation.action == Action::Remove(Removed::Clear)
+                && self.hands.has_written(self.layout.identity(operation))
+        };
+        if !operations.iter().any(is_taken) {
+            return None;
+        }
+        let mut operations = operations.to_vec();
+        for operation in operations.iter_mut().filter(|operation| is_taken(operation)) {
+            operation.pending.clear();
+        }
+        Some(self.layout.encode(request.route, &operations).request)
+    }
+
+    /// Deletes rows, but those whose keys other rows have by now.
+    async fn delete(&self, request: &Request, operations: &[Operation]) -> Result<Sent, ConnectorError> {
+        let (layout, route) = (&self.layout, request.route);
+        let keys: Vec<u64> = operations
+            .iter()
+            .map(|operation| layout.given_up(operation))
+            .collect();
+        let (may, _going) = self.hands.delete(&keys);
+        let chosen = operations.iter().zip(&may).filter(|(_, may)| **may);
+        let chosen: Vec<Operation> = chosen.map(|(operation, _)| operation.clone()).collect();
+        let mut outcomes = Vec::new();
+        if !chosen.is_empty() {
+            let body = if chosen.len() == operations.len() {
+                request.body.clone()
+            } else {
+                layout.encode(route, &chosen).request.body
+            };
+            let response = self
+                .client
+                .soap("Delete", &String::from_utf8_lossy(&body))
+                .await?;
+            outcomes = interpret::deleted(layout, route, &chosen, &response)?;
+        }
+        let mut outcomes = outcomes.into_iter();
+        let outcome = |(operation, may): (&Operation, &bool)| match may {
+            true => outcomes.next().unwrap_or(Outcome::InDoubt),
+            false => layout.applied(route, operation),
+        };
+        Ok(settled(operations.iter().zip(&may).map(outcome).collect()))
+    }
 }
 
 #[async_trait]
@@ -38,9 +126,8 @@ impl Binding for RowBinding {
         self.problems.clone()
     }
 
-    /// Parallel writers of one data extension deadlock.
     fn parallel(&self) -> usize {
-        1
+        self.parallel
     }
 
     fn address(&self, remote: &str) -> u64 {
@@ -64,27 +151,11 @@ impl Binding for RowBinding {
     }
 
     async fn send(&self, request: &Request, operations: &[Operation]) -> Result<Sent, ConnectorError> {
-        let (layout, route) = (&self.layout, request.route);
-        let settled = |outcomes| {
-            Sent::Settled(Answer {
-                outcomes,
-                observed: None,
-                correlation: None,
-            })
-        };
-        if route.name == DELETE.name {
-            let body = String::from_utf8_lossy(&request.body);
-            let response = self.client.soap("Delete", &body).await?;
-            return interpret::deleted(layout, route, operations, &response).map(settled);
+        if request.route.name == DELETE.name {
+            self.delete(request, operations).await
+        } else {
+            self.write(request, operations).await
         }
-        let response = self
-            .client
-            .rest(request.method, &request.path, request.body.clone())
-            .await?;
-        if request.method == "PUT" {
-            return jobs::submitted(layout, operations, &response);
-        }
-        interpret::direct(layout, route, operations, &response).map(settled)
     }
 
     async fn settle(&self, ticket: &Ticket, operations: &[Operation]) -> Result<Asked, ConnectorError> {

@@ -16,10 +16,14 @@ pub(crate) const CONTACT_KEY: &str = "ContactKey";
 pub(crate) const JOB_ROWS: usize = 2_500;
 /// Rows in one synchronous request, as its documentation advises.
 pub(crate) const DIRECT_ROWS: usize = 50;
+/// Columns of each row in it, keys included.
+pub(crate) const DIRECT_COLUMNS: usize = 50;
 /// Rows in one SOAP request.
 const DELETE_ROWS: usize = 200;
 /// Largest body we build, in bytes: about 5.9 MB are taken.
 pub(crate) const MAX_BODY: usize = 5_500_000;
+/// Largest body of a synchronous request, in bytes: 5 MB are taken.
+pub(crate) const MAX_DIRECT_BODY: usize = 4_900_000;
 
 /// Upserts rows.
 pub(crate) const ROWS: Route = Route {

@@ -101,6 +101,10 @@ pub struct MappingOptions {
     pub create_data_extension: Option<NewExtension>,
     /// How instants are written.
     pub instants: Instants,
+    /// Requests that write this data extension at once, a job until it is done. By default one: parallel
+    /// writers of a data extension get into each other's way, and deadlocked rows are sent again.
+    #[schemars(range(min = 1, max = 10))]
+    pub parallel: Option<u8>,
     /// Key of the entry event (`APIEvent-…`) that a mapping with `object: journey_event` fires.
     pub event_definition_key: Option<String>,
 }
@@ -241,12 +245,23 @@ impl MappingOptions {
         if value.is_null() {
             return Ok(Self::default());
         }
-        Self::deserialize(value).map_err(|error| {
-            ConnectorError::config(
-                "marketing_cloud_mapping",
-                format!("Marketing Cloud mapping: {error}"),
-            )
-        })
+        let wrong = |message: String| ConnectorError::config("marketing_cloud_mapping", message);
+        let options =
+            Self::deserialize(value).map_err(|error| wrong(format!("Marketing Cloud mapping: {error}")))?;
+        if options
+            .parallel
+            .is_some_and(|parallel| !(1..=10).contains(&parallel))
+        {
+            return Err(wrong(
+                "Marketing Cloud mapping: `parallel` is from 1 to 10".to_owned(),
+            ));
+        }
+        Ok(options)
+    }
+
+    /// Requests that write the data extension at once.
+    pub(crate) fn parallel(&self) -> usize {
+        usize::from(self.parallel.unwrap_or(1).max(1))
     }
 }
 

@@ -5,16 +5,18 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use outflow_sdk::ConnectorError;
 use outflow_sdk::destination::{
-    AccountInfo, Binding, Capabilities, Destination, Field, FieldProblem, Limits, ObjectSpec,
+    AccountInfo, Binding, Capabilities, Destination, Field, FieldProblem, Limits, MappedField, ObjectSpec,
 };
 use outflow_sdk::http::Exchange;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::binding::RowBinding;
 use crate::capabilities::{Object, capabilities, object_in};
+use crate::checks::problems;
 use crate::client::Client;
 use crate::config::{MappingOptions, Settings, SubscriberField};
 use crate::extension::{self, Column, Extension};
+use crate::hands::Hands;
 use crate::jobs::Results;
 use crate::journey::{self, EventBinding};
 use crate::layout::Layout;
@@ -44,36 +46,56 @@ impl MarketingCloud {
         })
     }
 
-    /// The data extension of a mapping; created when there is none, the mapping says so and
-    /// `create_missing` allows it. `None` where it is to be created and may not be yet.
+    /// The data extension of a mapping; the one that would be created when there is none and the mapping
+    /// says so. `true`: it is there.
     async fn extension(
         &self,
         key: &str,
         spec: &ObjectSpec,
         options: &MappingOptions,
-        create_missing: bool,
-    ) -> Result<Option<Extension>, ConnectorError> {
+    ) -> Result<(Extension, bool), ConnectorError> {
         if let Some(found) = extension::find(&self.client, key).await? {
-            return Ok(Some(found));
+            return Ok((found, true));
         }
-        let Some(new) = &options.create_data_extension else {
-            let hint = match extension::key_by_name(&self.client, key).await {
-                Some(other) => format!("that is a name; its external key is `{other}`"),
-                None => "copy the external key from the data extension's properties, or add `create_data_extension: {}`".into(),
-            };
-            let message = format!("the business unit has no data extension with the external key `{key}`");
-            return Err(ConnectorError::config("unknown_data_extension", message).with_hint(hint));
+        if options.create_data_extension.is_some() {
+            let columns = planned(spec, options);
+            return Ok((
+                Extension {
+                    key: key.to_owned(),
+                    columns,
+                },
+                false,
+            ));
+        }
+        let hint = match extension::key_by_name(&self.client, key).await {
+            Some(other) => format!("that is a name; its external key is `{other}`"),
+            None => "copy the external key from the data extension's properties, or add `create_data_extension: {}`".into(),
         };
-        if !create_missing {
-            return Ok(None);
+        let message = format!("the business unit has no data extension with the external key `{key}`");
+        Err(ConnectorError::config("unknown_data_extension", message).with_hint(hint))
+    }
+
+    /// Creates what is missing and may be created.
+    async fn create(
+        &self,
+        extension: &Extension,
+        is_there: bool,
+        missing: &[Column],
+        options: &MappingOptions,
+    ) -> Result<(), ConnectorError> {
+        match &options.create_data_extension {
+            Some(new) if !is_there => {
+                extension::create(&self.client, &extension.key, new, &extension.columns).await?;
+                tracing::info!(key = extension.key, "created a data extension");
+            }
+            _ if !missing.is_empty() => {
+                extension::add(&self.client, &extension.key, missing).await?;
+                let columns = missing.len();
+                tracing::info!(key = extension.key, columns, "added columns to a data extension");
+            }
+            _ => {}
         }
-        let columns = planned(spec, options);
-        extension::create(&self.client, key, new, &columns).await?;
-        tracing::info!(key, "created a data extension");
-        Ok(Some(Extension {
-            key: key.to_owned(),
-            columns,
-        }))
+        Ok(())
     }
 }
 
@@ -139,36 +161,42 @@ impl Destination for MarketingCloud {
             )
             .with_hint("add `data_extension:` with its external key"));
         };
-        let found = self.extension(&key, &spec, &options, create_missing).await?;
-        let mut extension = found.unwrap_or_else(|| Extension {
-            key: key.clone(),
-            columns: planned(&spec, &options),
-        });
+        let (mut extension, is_there) = self.extension(&key, &spec, &options).await?;
         let mut problems = problems(&spec, &options, &extension);
-        let missing: Vec<Column> = missing(&spec, &options, &extension);
-        if !missing.is_empty() && options.create_fields && create_missing {
-            extension::add(&self.client, &extension.key, &missing).await?;
-            tracing::info!(
-                key = extension.key,
-                columns = missing.len(),
-                "added columns to a data extension"
-            );
+        let missing = missing(&spec, &options, &extension);
+        // Nothing is created for a sync that cannot run.
+        if create_missing && problems.iter().all(|problem| problem.warning) {
+            self.create(&extension, is_there, &missing, &options).await?;
             problems.retain(|problem| problem.code != "missing_field");
         }
         extension.columns.extend(missing);
+        Ok(Arc::new(self.bound(&spec, &options, &extension, problems)))
+    }
+}
+
+impl MarketingCloud {
+    fn bound(
+        &self,
+        spec: &ObjectSpec,
+        options: &MappingOptions,
+        extension: &Extension,
+        problems: Vec<FieldProblem>,
+    ) -> RowBinding {
+        // Every mapped field has its column by now: those there are none for were added.
         let columns: Vec<Column> = spec
             .fields
             .iter()
             .filter_map(|field| extension.column(&field.name).cloned())
             .collect();
         let keys = spec.match_fields.iter().filter_map(|name| {
-            let at = spec.fields.iter().position(|field| field.name == *name)?;
+            let is_match = |field: &MappedField| field.name.eq_ignore_ascii_case(name);
+            let at = spec.fields.iter().position(is_match)?;
             u16::try_from(at).ok()
         });
         let print = format!("{columns:?}");
-        Ok(Arc::new(RowBinding {
+        RowBinding {
             client: Arc::clone(&self.client),
-            target: format!("{unit}, data extension {}", extension.key),
+            target: format!("{}, data extension {}", self.client.account_key(), extension.key),
             layout: Layout {
                 key: extension.key.clone(),
                 columns,
@@ -177,8 +205,10 @@ impl Destination for MarketingCloud {
             },
             problems,
             schema_print: xxh3_64(print.as_bytes()),
+            parallel: options.parallel(),
             results: Results::default(),
-        }))
+            hands: Hands::default(),
+        }
     }
 }
 
@@ -215,110 +245,4 @@ fn missing(spec: &ObjectSpec, options: &MappingOptions, extension: &Extension) -
         column.required = false;
     }
     columns
-}
-
-/// Something that stops the sync.
-pub(crate) fn error(field: Option<&str>, code: &'static str, message: String, hint: &str) -> FieldProblem {
-    FieldProblem {
-        field: field.map(str::to_owned),
-        code,
-        message,
-        hint: Some(hint.to_owned()),
-        warning: false,
-    }
-}
-
-/// Where a mapping does not fit the data extension.
-fn problems(spec: &ObjectSpec, options: &MappingOptions, extension: &Extension) -> Vec<FieldProblem> {
-    let mut problems = Vec::new();
-    let primary: Vec<&str> = extension.primary_key().collect();
-    if primary.is_empty() {
-        problems.push(error(
-            None,
-            "no_primary_key",
-            format!("the data extension `{}` has no primary key, so rows could only be added", extension.key),
-            "give it a primary key in Contact Builder: Marketing Cloud cannot add one later, so make a new one",
-        ));
-    } else if !same_names(&primary, &spec.match_fields) {
-        let message = format!(
-            "`match` must be the primary key of the data extension: {}",
-            primary.join(", ")
-        );
-        let hint = format!("write `match: [{}]`", primary.join(", "));
-        problems.push(error(None, "match_is_not_the_primary_key", message, &hint));
-    }
-    for field in &spec.fields {
-        match extension.column(&field.name) {
-            Some(column) if field.value_type.is_some_and(|kind| !column.kind.takes(kind)) => {
-                problems.push(error(
-                    Some(&field.name),
-                    "type_mismatch",
-                    format!(
-                        "the column `{}` cannot hold values of the mapped type",
-                        column.name
-                    ),
-                    "cast it with `as:`, or map another column",
-                ));
-            }
-            Some(_) => {}
-            None => problems.push(missing_column(&field.name, options, extension)),
-        }
-    }
-    let is_mapped = |name: &str| {
-        spec.fields
-            .iter()
-            .any(|field| field.name.eq_ignore_ascii_case(name))
-    };
-    for column in &extension.columns {
-        if column.required && !column.has_default && !is_mapped(&column.name) {
-            problems.push(error(
-                Some(&column.name),
-                "missing_required",
-                format!(
-                    "the data extension requires `{}`, and the mapping does not have it",
-                    column.name
-                ),
-                "map it to a column or a constant",
-            ));
-        }
-    }
-    problems
-}
-
-fn same_names(primary: &[&str], mapped: &[String]) -> bool {
-    let has = |name: &&str| mapped.iter().any(|mapped| mapped.eq_ignore_ascii_case(name));
-    primary.len() == mapped.len() && primary.iter().all(has)
-}
-
-fn missing_column(name: &str, options: &MappingOptions, extension: &Extension) -> FieldProblem {
-    if options.create_fields {
-        return FieldProblem {
-            field: Some(name.to_owned()),
-            code: "missing_field",
-            message: format!("the data extension has no column `{name}`; the first run creates it"),
-            hint: None,
-            warning: true,
-        };
-    }
-    let nearest = extension
-        .columns
-        .iter()
-        .map(|column| {
-            (
-                strsim::jaro_winkler(&column.name.to_lowercase(), &name.to_lowercase()),
-                &column.name,
-            )
-        })
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    let hint = match nearest {
-        Some((_, nearest)) => format!("did you mean `{nearest}`?"),
-        None => "see `outflow fields`, or add `create_fields: true`".to_owned(),
-    };
-    error(
-        Some(name),
-        "unknown_field",
-        format!("the data extension `{}` has no column `{name}`", extension.key),
-        &hint,
-    )
 }

@@ -1,12 +1,12 @@
 //! Operations as request bodies.
 
 use bytes::Bytes;
-use outflow_sdk::destination::{Action, Encoded, Operation, Request, Route};
+use outflow_sdk::destination::{Action, Encoded, Operation, Removed, Request, Route};
 use outflow_sdk::value::Value;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use crate::capabilities::{DELETE, DIRECT_ROWS, MAX_BODY};
+use crate::capabilities::{DELETE, DIRECT_COLUMNS, DIRECT_ROWS, MAX_BODY, MAX_DIRECT_BODY};
 use crate::client::{SOAP_PATH, SOAP_TYPE, segment};
 use crate::layout::Layout;
 use crate::soap;
@@ -22,6 +22,14 @@ struct Row<'a> {
     keys: Vec<String>,
     /// Numbers of the fields that go out, ascending, key columns left out.
     fields: Vec<u16>,
+}
+
+/// What a field is to hold; nothing when the row is to be emptied.
+fn value_of(operation: &Operation, field: u16) -> Option<&Value> {
+    if operation.action == Action::Remove(Removed::Clear) {
+        return Some(&Value::Null);
+    }
+    operation.record.get(usize::from(field))?.as_ref()
 }
 
 impl Layout {
@@ -70,7 +78,7 @@ impl Layout {
             let Some(column) = self.column(*number) else {
                 return false;
             };
-            let Some(Some(value)) = operation.record.get(usize::from(*number)) else {
+            let Some(value) = value_of(operation, *number) else {
                 return false;
             };
             let wanted =
@@ -153,18 +161,17 @@ impl Row<'_> {
     /// which that route is reported to fail on.
     fn can_go_direct(&self) -> bool {
         let is_null = |number: &u16| {
-            let value = self
-                .operation
-                .record
-                .get(usize::from(*number))
-                .and_then(Option::as_ref);
+            let value = value_of(self.operation, *number);
             let is_text = matches!(
                 self.layout.column(*number).map(|column| column.kind),
                 Some(Kind::Text(_))
             );
             value.is_some_and(values::is_empty) && !is_text
         };
-        !self.fields.is_empty() && !self.fields.iter().any(is_null)
+        let columns = self.keys.len() + self.fields.len();
+        (1..=DIRECT_COLUMNS).contains(&self.fields.len())
+            && columns <= DIRECT_COLUMNS
+            && !self.fields.iter().any(is_null)
     }
 
     fn keys<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
@@ -180,11 +187,7 @@ impl Row<'_> {
 
     fn values<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
         for field in &self.fields {
-            let value = self
-                .operation
-                .record
-                .get(usize::from(*field))
-                .and_then(Option::as_ref);
+            let value = value_of(self.operation, *field);
             if let (Some(column), Some(value)) = (self.layout.column(*field), value) {
                 let value = values::json(column.kind, value, self.layout.instants);
                 map.serialize_entry(&column.name, &value)?;
@@ -234,7 +237,7 @@ impl Serialize for Values<'_> {
 }
 
 fn direct_body(rows: &[Row<'_>]) -> (Vec<u8>, usize) {
-    listed(rows, b"[", b"]", |row, out| {
+    listed(rows, MAX_DIRECT_BODY, b"[", b"]", |row, out| {
         let split = Split {
             keys: Keys(row),
             values: Values(row),
@@ -244,7 +247,7 @@ fn direct_body(rows: &[Row<'_>]) -> (Vec<u8>, usize) {
 }
 
 fn job_body(rows: &[Row<'_>]) -> (Vec<u8>, usize) {
-    listed(rows, b"{\"items\":[", b"]}", |row, out| {
+    listed(rows, MAX_BODY, b"{\"items\":[", b"]}", |row, out| {
         serde_json::to_writer(out, &Flat(row))
     })
 }
@@ -252,6 +255,7 @@ fn job_body(rows: &[Row<'_>]) -> (Vec<u8>, usize) {
 /// The rows that fit into one body, at least one.
 fn listed(
     rows: &[Row<'_>],
+    most: usize,
     open: &[u8],
     close: &[u8],
     write: impl Fn(&Row<'_>, &mut Vec<u8>) -> serde_json::Result<()>,
@@ -265,7 +269,7 @@ fn listed(
         }
         // Writing into memory does not fail; a row that cannot be written would leave no valid body.
         let written = write(row, &mut body).is_ok();
-        if taken > 0 && (!written || body.len() + close.len() > MAX_BODY) {
+        if taken > 0 && (!written || body.len() + close.len() > most) {
             body.truncate(before);
             break;
         }
@@ -274,3 +278,6 @@ fn listed(
     body.extend_from_slice(close);
     (body, taken.max(1))
 }
+
+#[cfg(test)]
+mod tests;

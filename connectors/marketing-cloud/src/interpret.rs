@@ -15,6 +15,21 @@ use crate::values::{
     INVALID_BOOL, INVALID_DATE, INVALID_DECIMAL, INVALID_EMAIL, INVALID_LOCALE, INVALID_PHONE, TOO_LONG,
 };
 
+/// Code of a row that is refused without a reason we know.
+const NO_REASON: &str = "refused";
+
+/// Numbers of requests that are wrong in themselves, whatever their rows hold.
+pub(crate) const WRONG_REQUEST: [i64; 3] = [10_001, 10_003, 10_004];
+
+/// A request that is wrong in itself.
+pub(crate) fn wrong_request(code: i64) -> ConnectorError {
+    ConnectorError::new(
+        ErrorKind::Contract,
+        "marketing_cloud_request",
+        format!("Marketing Cloud cannot read the request (errorcode {code})"),
+    )
+}
+
 /// What a text about one row says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RowFault {
@@ -83,7 +98,7 @@ pub(crate) fn row_fault(text: &str, layout: &Layout) -> RowFault {
             format!("{subject} has a value Marketing Cloud refuses"),
         ),
         None => (
-            "refused",
+            NO_REASON,
             "Marketing Cloud refuses the row and gives no reason we know".to_owned(),
         ),
     };
@@ -169,14 +184,10 @@ fn refused_direct(
             "Marketing Cloud could not store the rows just now",
         ));
     }
-    if code == 10_001 || code == 10_004 {
-        return Err(ConnectorError::new(
-            ErrorKind::Contract,
-            "marketing_cloud_request",
-            format!("Marketing Cloud cannot read the request (errorcode {code})"),
-        ));
+    if WRONG_REQUEST.contains(&code) {
+        return Err(wrong_request(code));
     }
-    // Each text may be about another row; the first that is known speaks for a row that is alone.
+    // Each text may be about another row; the first that names a reason speaks for a row that is alone.
     let faults = || {
         texts
             .iter()
@@ -187,7 +198,11 @@ fn refused_direct(
     if let Some(RowFault::Schema(message)) = faults().find(|fault| matches!(fault, RowFault::Schema(_))) {
         return Err(schema_changed(message));
     }
-    let fault = faults().next().unwrap_or_else(|| row_fault(main, layout));
+    let has_reason =
+        |fault: &RowFault| !matches!(fault, RowFault::Row(rejection) if rejection.code == NO_REASON);
+    let fault = faults()
+        .find(has_reason)
+        .unwrap_or_else(|| row_fault(main, layout));
     if operations.len() == 1 {
         return Ok(vec![fault.outcome()?]);
     }
@@ -254,17 +269,22 @@ fn deletion(
         || ["not found", "no matching", "does not exist", "doesn't exist"]
             .iter()
             .any(|part| folded.contains(part));
+    let refused = || match row_fault(&texts.join(" "), layout) {
+        RowFault::Schema(message) => Err(schema_changed(message)),
+        _ if is_gone => Ok(layout.applied(route, operation)),
+        RowFault::Row(rejection) => Ok(Outcome::Rejected(Rejection {
+            code: "delete_refused".into(),
+            message: "Marketing Cloud does not delete the row".into(),
+            ..rejection
+        })),
+        passing => passing.outcome(),
+    };
     Ok(match result.text_of("StatusCode") {
         Some("OK") => Some(layout.applied(route, operation)),
-        Some("Error") if is_gone => Some(layout.applied(route, operation)),
-        Some("Error") => Some(match row_fault(&texts.join(" "), layout) {
-            RowFault::Row(rejection) => Outcome::Rejected(Rejection {
-                code: "delete_refused".into(),
-                message: "Marketing Cloud does not delete the row".into(),
-                ..rejection
-            }),
-            other => other.outcome()?,
-        }),
+        Some("Error") => Some(refused()?),
         _ => None,
     })
 }
+
+#[cfg(test)]
+mod tests;

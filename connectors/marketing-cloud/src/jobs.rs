@@ -12,12 +12,15 @@ use serde::Deserialize;
 
 use crate::capabilities::ROWS;
 use crate::client::{Client, harmless};
-use crate::interpret::{not_marketing_cloud, row_fault, schema_changed};
+use crate::interpret::{WRONG_REQUEST, not_marketing_cloud, row_fault, schema_changed, wrong_request};
 use crate::layout::Layout;
 use crate::status;
 
-/// Wait before the first ask: small jobs take one or two seconds.
-const FIRST_ASK: Duration = Duration::from_secs(2);
+/// Wait before the first ask: small jobs take half a second to two.
+const FIRST_ASK: Duration = Duration::from_secs(1);
+
+/// Results on a page, unless the answer says otherwise.
+const PAGE: usize = 50;
 
 /// How long a job may take. Minutes are usual under load; a job that is never found again is sent
 /// again, which stores the same rows.
@@ -60,6 +63,10 @@ struct Status {
 #[derive(Deserialize)]
 struct Page {
     #[serde(default)]
+    page: Option<usize>,
+    #[serde(default, rename = "pageSize")]
+    page_size: Option<usize>,
+    #[serde(default)]
     count: Option<usize>,
     #[serde(default)]
     items: Option<Vec<Item>>,
@@ -74,9 +81,16 @@ struct Item {
     message: Option<String>,
 }
 
+/// Results of one job read so far: whole pages.
+#[derive(Default)]
+struct Read {
+    pages: usize,
+    items: Vec<Item>,
+}
+
 /// Results read so far, by job.
 #[derive(Default)]
-pub(crate) struct Results(Mutex<HashMap<String, Vec<Item>>>);
+pub(crate) struct Results(Mutex<HashMap<String, Read>>);
 
 /// What a submission gave.
 ///
@@ -108,8 +122,23 @@ pub(crate) fn submitted(
         (400, Some(receipt)) if !receipt.messages.is_empty() => {
             refused(layout, operations, &receipt.messages)
         }
-        (400, _) => Err(not_marketing_cloud()),
+        (400, _) => unread(layout, operations, response),
         _ => Err(status::classify(response)),
+    }
+}
+
+/// A refusal in the words of other routes. Numbers for a request that is wrong in itself stop the sync;
+/// any other may be about one of its rows, or its size.
+fn unread(
+    layout: &Layout,
+    operations: &[Operation],
+    response: &HttpResponse,
+) -> Result<Sent, ConnectorError> {
+    let body: serde_json::Value = serde_json::from_slice(&response.body).unwrap_or_default();
+    match status::error_code(&body) {
+        None => Err(not_marketing_cloud()),
+        Some(code) if WRONG_REQUEST.contains(&code) => Err(wrong_request(code)),
+        Some(_) => refused(layout, operations, &[]),
     }
 }
 
@@ -169,7 +198,7 @@ impl Results {
             ));
         }
         match self.read_so_far(&ticket.id) {
-            Some(items) => self.page(client, layout, ticket, operations, items).await,
+            Some(read) => self.page(client, layout, ticket, operations, read).await,
             None => self.status(client, layout, ticket, operations).await,
         }
     }
@@ -204,7 +233,7 @@ impl Results {
             let outcomes = operations.iter().map(|operation| layout.applied(ROWS, operation));
             return Ok(Asked::Answered(answered(outcomes.collect(), ticket)));
         }
-        self.keep(&ticket.id, Vec::new());
+        self.keep(&ticket.id, Read::default());
         Ok(Asked::Partly)
     }
 
@@ -214,49 +243,46 @@ impl Results {
         layout: &Layout,
         ticket: &Ticket,
         operations: &[Operation],
-        mut items: Vec<Item>,
+        mut read: Read,
     ) -> Result<Asked, ConnectorError> {
-        // Pages hold 50 results; each is asked for by the number of those that are here.
-        let number = items.len() / 50 + 1;
+        let number = read.pages + 1;
         let path = format!("/data/v1/async/{}/results?page={number}", ticket.id);
         let page: Page = match get(client, &path).await {
             Ok(page) => page,
             Err(error) => {
-                self.keep(&ticket.id, items);
+                self.keep(&ticket.id, read);
                 return Err(error);
             }
         };
-        let mut read = page.items.unwrap_or_default();
+        let items = page.items.unwrap_or_default();
         let total = page.count.unwrap_or(operations.len());
-        if read.is_empty() && items.len() < total {
-            // Under load results come without their items.
-            self.keep(&ticket.id, items);
+        let here = read.items.len() + items.len();
+        let is_last = here >= total;
+        // Under load a page comes without its items; and rows are told by their place alone, so a page
+        // that is another one or not full would give rows the answers of others.
+        let is_another = page.page.is_some_and(|page| page != number);
+        let is_short = !is_last && items.len() < page.page_size.unwrap_or(PAGE);
+        if is_another || is_short || (items.is_empty() && total > 0) {
+            self.keep(&ticket.id, read);
             return Ok(Asked::Running);
         }
-        items.append(&mut read);
-        if items.len() < total && items.len() < operations.len() {
-            // A page that is no full one would have the next begin elsewhere.
-            if items.len() % 50 != 0 {
-                items.truncate(items.len() / 50 * 50);
-                self.keep(&ticket.id, items);
-                return Ok(Asked::Running);
-            }
-            self.keep(&ticket.id, items);
+        read.items.extend(items);
+        read.pages = number;
+        if !is_last {
+            self.keep(&ticket.id, read);
             return Ok(Asked::Partly);
         }
-        Ok(Asked::Answered(answered(
-            rows(layout, operations, &items)?,
-            ticket,
-        )))
+        let outcomes = rows(layout, operations, &read.items)?;
+        Ok(Asked::Answered(answered(outcomes, ticket)))
     }
 
-    fn read_so_far(&self, id: &str) -> Option<Vec<Item>> {
+    fn read_so_far(&self, id: &str) -> Option<Read> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id)
     }
 
-    fn keep(&self, id: &str, items: Vec<Item>) {
+    fn keep(&self, id: &str, read: Read) {
         let mut jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        jobs.insert(id.to_owned(), items);
+        jobs.insert(id.to_owned(), read);
     }
 }
 

@@ -17,9 +17,9 @@ use serde_json::{Map, Value as Json};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::capabilities::{CONTACT_KEY, EVENT};
+use crate::checks::error;
 use crate::client::Client;
 use crate::config::{Instants, MappingOptions};
-use crate::destination::error;
 use crate::encode::JSON_TYPE;
 use crate::status;
 use crate::values::{self, Kind};
@@ -230,3 +230,6 @@ fn problems(spec: &ObjectSpec, options: &MappingOptions) -> Vec<FieldProblem> {
     }
     problems
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,6 +59,12 @@ impl Address {
     }
 }
 
+/// Hash of a key, ignoring what Marketing Cloud ignores.
+fn hash(keys: Vec<String>) -> u64 {
+    let folded = Address { keys, is_old: false }.folded();
+    xxh3_64(folded.join("\u{0}").as_bytes())
+}
+
 impl Layout {
     pub(crate) fn column(&self, field: u16) -> Option<&Column> {
         self.columns.get(usize::from(field))
@@ -174,8 +180,15 @@ impl Layout {
         let keys = self
             .target(operation)
             .unwrap_or_else(|| vec![format!("row {}", operation.row)]);
-        let folded = Address { keys, is_old: false }.folded();
-        xxh3_64(folded.join("\u{0}").as_bytes())
+        hash(keys)
+    }
+
+    /// Hash of the key a row gives up: the one it had before, when it has another by now.
+    pub(crate) fn given_up(&self, operation: &Operation) -> u64 {
+        match self.stored(operation) {
+            Some(address) => hash(address.keys),
+            None => self.identity(operation),
+        }
     }
 
     /// Hash of the row an address leads to.
@@ -223,3 +236,6 @@ impl Layout {
         names.clone().find(quoted)
     }
 }
+
+#[cfg(test)]
+mod tests;

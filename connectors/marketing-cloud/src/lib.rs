@@ -6,10 +6,11 @@
 //! | `capabilities` | what can be done with each object, and the routes requests take |
 //! | `token`, `client`, `status` | the access token, one exchange with it, answers that concern a whole request |
 //! | `soap` | envelopes, and their answers as trees |
-//! | `extension` | a data extension and its columns: found, created, checked against a mapping |
+//! | `extension`, `checks` | a data extension and its columns: found, created; where a mapping does not fit |
 //! | `values` | values as Marketing Cloud writes them, and which cannot be valid |
 //! | `layout`, `encode` | a mapping tied to a data extension; operations as request bodies |
 //! | `interpret`, `jobs` | what an answer, or a job's result, means for every row |
+//! | `hands` | keys that one row gives up and another takes in the same run |
 //! | `journey` | journey entry events |
 //! | `destination`, `binding` | the traits, put together from the above |
 //!
@@ -17,23 +18,31 @@
 //! synchronous request, whose answer is there at once. One data extension is written by one request
 //! at a time: parallel writers of it deadlock. Removal is SOAP's alone.
 //!
+//! A key that changed is a new row: it is written whole, then the old one is deleted.
+//!
+//! Consent lives in All Subscribers and decides there whether someone is mailed, whatever a column
+//! says. This destination never writes to it, so nobody is ever subscribed again by a sync.
+//!
 //! Marketing Cloud keeps time in UTC-6 all year. Instants are converted to that and written without a
 //! zone; calendar dates are written as they are.
 
 mod binding;
 mod capabilities;
+mod checks;
 mod client;
 mod config;
 mod destination;
 mod encode;
 mod extension;
+mod hands;
 mod interpret;
 mod jobs;
 mod journey;
 mod layout;
 mod soap;
 mod status;
-
+#[cfg(test)]
+mod testing;
 mod token;
 mod values;
 
