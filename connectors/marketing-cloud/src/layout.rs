@@ -74,7 +74,7 @@ impl Layout {
         self.keys.contains(&field)
     }
 
-    fn value<'o>(operation: &'o Operation, field: u16) -> Option<&'o Value> {
+    fn value(operation: &Operation, field: u16) -> Option<&Value> {
         operation.record.get(usize::from(field))?.as_ref()
     }
 

@@ -33,7 +33,12 @@ fn assert_committed(name: &str, text: &str) {
     );
 }
 
-#[cfg(all(feature = "lake", feature = "hubspot", feature = "mailchimp"))]
+#[cfg(all(
+    feature = "lake",
+    feature = "hubspot",
+    feature = "mailchimp",
+    feature = "marketing-cloud"
+))]
 #[test]
 fn schemas_and_reference_are_committed_as_the_types_say() {
     let registry = Registry::built_in();
@@ -207,4 +212,21 @@ fn the_mailchimp_example_loads() {
     let sync = project.sync("customers_to_mailchimp").unwrap();
     assert_eq!(sync.options["status_if_new"], "transactional");
     assert_eq!(sync.fields.len(), 11);
+}
+
+#[cfg(all(feature = "lake", feature = "marketing-cloud"))]
+#[test]
+fn the_marketing_cloud_example_loads() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings/example-marketing-cloud.yaml");
+    let project = "sources: { warehouse: { type: lake, path: . } }\ndestinations: { sfmc: { type: marketing_cloud, subdomain: mc0000000000000000000000000x, client_id: abc, client_secret: \"${env:X}\", account_id: 7281234 } }\n";
+    let folder = Folder::new(&[("outflow.yaml", project)]);
+    folder.write("mappings/example.yaml", &std::fs::read(example).unwrap());
+    let loaded = offline(folder.path());
+    let shown = rendered(&loaded);
+    assert!(!loaded.has_errors(), "{shown}");
+    let project = loaded.project.unwrap();
+    let sync = project.sync("customers_to_marketing_cloud").unwrap();
+    assert_eq!(sync.object, "data_extension");
+    assert_eq!(sync.options["data_extension"], "customers");
+    assert_eq!(sync.fields.len(), 8);
 }
