@@ -62,6 +62,7 @@ impl MarketingCloud {
             return Ok((
                 Extension {
                     key: key.to_owned(),
+                    id: None,
                     columns,
                 },
                 false,
@@ -75,27 +76,28 @@ impl MarketingCloud {
         Err(ConnectorError::config("unknown_data_extension", message).with_hint(hint))
     }
 
-    /// Creates what is missing and may be created.
+    /// Creates what is missing and may be created; a data extension that is new, as it is now.
     async fn create(
         &self,
         extension: &Extension,
         is_there: bool,
         missing: &[Column],
         options: &MappingOptions,
-    ) -> Result<(), ConnectorError> {
+    ) -> Result<Option<Extension>, ConnectorError> {
+        let key = extension.key.as_str();
         match &options.create_data_extension {
             Some(new) if !is_there => {
-                extension::create(&self.client, &extension.key, new, &extension.columns).await?;
-                tracing::info!(key = extension.key, "created a data extension");
+                extension::create(&self.client, key, new, &extension.columns).await?;
+                tracing::info!(key, "created a data extension");
+                extension::find(&self.client, key).await
             }
             _ if !missing.is_empty() => {
-                extension::add(&self.client, &extension.key, missing).await?;
-                let columns = missing.len();
-                tracing::info!(key = extension.key, columns, "added columns to a data extension");
+                extension::add(&self.client, key, missing).await?;
+                tracing::info!(key, columns = missing.len(), "added columns to a data extension");
+                Ok(None)
             }
-            _ => {}
+            _ => Ok(None),
         }
-        Ok(())
     }
 }
 
@@ -166,7 +168,8 @@ impl Destination for MarketingCloud {
         let missing = missing(&spec, &options, &extension);
         // Nothing is created for a sync that cannot run.
         if create_missing && problems.iter().all(|problem| problem.warning) {
-            self.create(&extension, is_there, &missing, &options).await?;
+            let created = self.create(&extension, is_there, &missing, &options).await?;
+            extension = created.unwrap_or(extension);
             problems.retain(|problem| problem.code != "missing_field");
         }
         extension.columns.extend(missing);
@@ -199,6 +202,7 @@ impl MarketingCloud {
             target: format!("{}, data extension {}", self.client.account_key(), extension.key),
             layout: Layout {
                 key: extension.key.clone(),
+                segment: extension.segment(),
                 columns,
                 keys: keys.collect(),
                 instants: options.instants,

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use crate::capabilities::{DELETE, DIRECT_COLUMNS, DIRECT_ROWS, MAX_BODY, MAX_DIRECT_BODY};
-use crate::client::{SOAP_PATH, SOAP_TYPE, segment};
+use crate::client::{SOAP_PATH, SOAP_TYPE};
 use crate::layout::Layout;
 use crate::soap;
 use crate::values::{self, Kind};
@@ -46,11 +46,11 @@ impl Layout {
         } else {
             job_body(&rows)
         };
-        let key = segment(&self.key);
+        let segment = &self.segment;
         let (method, path) = if direct {
-            ("POST", format!("/hub/v1/dataevents/key:{key}/rowset"))
+            ("POST", format!("/hub/v1/dataevents/{segment}/rowset"))
         } else {
-            ("PUT", format!("/data/v1/async/dataextensions/key:{key}/rows"))
+            ("PUT", format!("/data/v1/async/dataextensions/{segment}/rows"))
         };
         Encoded {
             request: Request {

@@ -3,7 +3,7 @@
 use outflow_sdk::destination::{Field, FieldType, MappedField};
 use outflow_sdk::{ConnectorError, ErrorKind};
 
-use crate::client::{Client, harmless};
+use crate::client::{Client, harmless, segment};
 use crate::config::{NewExtension, SubscriberField};
 use crate::soap::{self, Element};
 use crate::status;
@@ -31,6 +31,8 @@ pub(crate) struct Column {
 pub(crate) struct Extension {
     /// The external key, as Marketing Cloud spells it.
     pub(crate) key: String,
+    /// Marketing Cloud's own id, unless the data extension is still to be created.
+    pub(crate) id: Option<String>,
     pub(crate) columns: Vec<Column>,
 }
 
@@ -134,6 +136,16 @@ impl Extension {
         })
     }
 
+    /// How REST paths name the data extension. A slash in a segment is read differently on the way by
+    /// one server and another, so a key that has one is left for the id.
+    pub(crate) fn segment(&self) -> String {
+        let is_plain = !self.key.contains(['/', '\\']);
+        match &self.id {
+            Some(id) if !is_plain => segment(id),
+            _ => format!("key:{}", segment(&self.key)),
+        }
+    }
+
     /// The names of the primary key's columns.
     pub(crate) fn primary_key(&self) -> impl Iterator<Item = &str> {
         let primary = self.columns.iter().filter(|column| column.primary);
@@ -150,12 +162,16 @@ pub(crate) async fn find(client: &Client, key: &str) -> Result<Option<Extension>
     let found = client
         .retrieve("DataExtension", &properties, "CustomerKey", key)
         .await?;
-    let Some(known) = found.iter().find_map(|found| found.text_of("CustomerKey")) else {
+    let Some((found, known)) = found
+        .iter()
+        .find_map(|found| Some((found, found.text_of("CustomerKey")?)))
+    else {
         return Ok(None);
     };
     let columns = columns(client, known).await?;
     Ok(Some(Extension {
         key: known.to_owned(),
+        id: found.text_of("ObjectID").map(str::to_owned),
         columns,
     }))
 }

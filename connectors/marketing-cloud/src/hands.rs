@@ -128,13 +128,13 @@ mod tests {
     }
 
     #[test]
-    fn a_million_keys_are_hardly_ever_taken_for_others() {
+    fn many_keys_are_hardly_ever_taken_for_others() {
         let hands = Hands::default();
         let key = |number: u64| xxh3_64(&number.to_le_bytes());
-        let written: Vec<u64> = (0..1_000_000).map(key).collect();
+        let written: Vec<u64> = (0..200_000).map(key).collect();
         assert!(hands.write(&written));
         assert!(written.iter().all(|key| hands.has_written(*key)));
-        let others = (1_000_000..1_100_000).map(key);
-        assert!(others.filter(|other| hands.has_written(*other)).count() < 20);
+        let others = (200_000..250_000).map(key);
+        assert!(others.filter(|other| hands.has_written(*other)).count() < 2);
     }
 }

@@ -61,6 +61,9 @@ pub(crate) fn row_fault(text: &str, layout: &Layout) -> RowFault {
     if unknown_column {
         return RowFault::Schema("the data extension no longer has a mapped column");
     }
+    if folded.contains("data extension") && folded.contains("does not exist") {
+        return RowFault::Schema("there is no such data extension any more");
+    }
     let field = layout.named_in(text).map(str::to_owned);
     let known = [
         ("maximum length", TOO_LONG.code, TOO_LONG.words),
@@ -266,7 +269,7 @@ fn deletion(
     let texts = ["StatusMessage", "ErrorMessage"].map(|name| result.text_of(name).unwrap_or_default());
     let folded = texts.join(" ").to_lowercase();
     let is_gone = result.text_of("ErrorCode") == Some("310007")
-        || ["not found", "no matching", "does not exist", "doesn't exist"]
+        || ["row not found", "no matching", "row does not exist"]
             .iter()
             .any(|part| folded.contains(part));
     let refused = || match row_fault(&texts.join(" "), layout) {

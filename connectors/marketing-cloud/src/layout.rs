@@ -20,6 +20,8 @@ const RENAMED: char = '+';
 pub(crate) struct Layout {
     /// External key of the data extension.
     pub(crate) key: String,
+    /// How REST paths name it.
+    pub(crate) segment: String,
     /// The column of each mapped field.
     pub(crate) columns: Vec<Column>,
     /// Field numbers of the primary key, in the order of `match:`.

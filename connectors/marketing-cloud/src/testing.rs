@@ -64,6 +64,7 @@ pub(crate) fn columns() -> Vec<Column> {
 pub(crate) fn extension() -> Extension {
     Extension {
         key: "customers".into(),
+        id: None,
         columns: columns(),
     }
 }
@@ -71,6 +72,7 @@ pub(crate) fn extension() -> Extension {
 pub(crate) fn layout() -> Layout {
     Layout {
         key: "customers".into(),
+        segment: "key:customers".into(),
         columns: columns(),
         keys: vec![ID],
         instants: Instants::ServerTime,
@@ -81,6 +83,7 @@ pub(crate) fn layout() -> Layout {
 pub(crate) fn composite() -> Layout {
     Layout {
         key: "orders / 2024".into(),
+        segment: "5f2e".into(),
         columns: vec![
             primary("Shop", Kind::Text(Some(20))),
             primary("Number", Kind::Number),

@@ -47,6 +47,7 @@ fn the_match_is_the_primary_key_and_all_of_it() {
 
     let orders = Extension {
         key: "orders".into(),
+        id: None,
         columns: composite().columns,
     };
     let mut part = spec(Mode::Upsert, &["Shop", "Number"]);

@@ -102,10 +102,7 @@ fn a_row_of_its_key_alone_goes_as_a_job() {
     let key_alone = operation(1, vec![Some(Value::text("north")), Some(number("7"))]);
     let encoded = composite().encode(ROWS, &[key_alone]);
     assert_eq!(encoded.request.method, "PUT");
-    assert_eq!(
-        encoded.request.path,
-        "/data/v1/async/dataextensions/key:orders%20%2F%202024/rows"
-    );
+    assert_eq!(encoded.request.path, "/data/v1/async/dataextensions/5f2e/rows");
     assert_eq!(
         body(&encoded),
         json!({ "items": [{ "Shop": "north", "Number": 7 }] })

@@ -80,6 +80,7 @@ fn a_data_extension_that_changed_stops_the_sync() {
         "This Data Extension does not have any primary keys defined.",
         "Column not found: Emial",
         "Primary key 'x' does not exist.",
+        "The data extension does not exist.",
         "At least one existing field is required in the values property",
     ] {
         let error = fault(text).outcome().unwrap_err();

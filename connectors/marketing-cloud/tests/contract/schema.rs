@@ -187,9 +187,12 @@ async fn a_data_extension_is_created_only_by_a_run_and_only_when_it_can_be_writt
 
     script
         .then(retrieved("OK", ""))
-        .then(changed("CreateResponse", "OK"));
+        .then(changed("CreateResponse", "OK"))
+        .then(found("customers"))
+        .then(retrieved("OK", &columns()));
     cloud.bind(spec.clone(), true).await.unwrap();
     let requests = script.take_requests();
+    assert_eq!(requests.len(), 4);
     assert_eq!(header(&requests[1], "soapaction"), Some("Create"));
     let sent = text(&requests[1]);
     for part in [
@@ -287,4 +290,33 @@ async fn one_request_writes_a_data_extension_at_a_time_unless_the_mapping_says_o
     let world = bound_with(Mode::Upsert, &FIELDS, json!({ "parallel": 4 })).await;
     assert_eq!(world.binding.parallel(), 4);
     assert!(world.binding.target().ends_with("data extension customers"));
+}
+
+#[tokio::test]
+async fn a_key_with_a_slash_is_left_for_the_id_in_paths() {
+    for (key, path) in [
+        ("a/b", "/hub/v1/dataevents/5a-77/rowset"),
+        ("a b&c", "/hub/v1/dataevents/key:a%20b%26c/rowset"),
+    ] {
+        let shown = key.replace('&', "&amp;");
+        let found = retrieved(
+            "OK",
+            &format!("<Results><ObjectID>5a-77</ObjectID><CustomerKey>{shown}</CustomerKey></Results>"),
+        );
+        let (script, cloud) = opened(settings());
+        script
+            .then(token(TOKEN))
+            .then(found)
+            .then(retrieved("OK", &columns()));
+        let binding = cloud
+            .bind(
+                spec(Mode::Upsert, &FIELDS, json!({ "data_extension": key })),
+                false,
+            )
+            .await
+            .unwrap();
+        let operation = crate::world::another(1);
+        let encoded = binding.encode(binding.route(&operation), &[operation]);
+        assert_eq!(encoded.request.path, path);
+    }
 }
