@@ -85,7 +85,7 @@ impl EventBinding {
             let value = match value {
                 Value::Null => continue,
                 Value::Bool(flag) => Json::from(*flag),
-                Value::Number(number) => serde_json::from_str(&number.to_string()).unwrap_or_default(),
+                Value::Number(number) => exact(number.to_string()),
                 Value::Date(_) | Value::Timestamp(_) => {
                     values::key_text(Kind::Date, value, self.instants).into()
                 }
@@ -185,6 +185,13 @@ impl Binding for EventBinding {
             correlation: None,
         }))
     }
+}
+
+/// A number in JSON, as text when it has more digits than a JSON number here keeps.
+fn exact(digits: String) -> Json {
+    let number: Json = serde_json::from_str(&digits).unwrap_or_default();
+    let kept = number.to_string();
+    if kept == digits { number } else { digits.into() }
 }
 
 /// A server's error does not say whether the contact entered the journey.

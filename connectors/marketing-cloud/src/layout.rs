@@ -195,8 +195,10 @@ impl Layout {
 
     /// Hash of the row an address leads to.
     pub(crate) fn record_of(&self, remote: &str) -> u64 {
-        let folded = Address::read(remote).map(|address| address.folded().join("\u{0}"));
-        xxh3_64(folded.as_deref().unwrap_or(remote).as_bytes())
+        match Address::read(remote) {
+            Some(address) => hash(address.keys),
+            None => xxh3_64(remote.as_bytes()),
+        }
     }
 
     /// Where an operation goes next.

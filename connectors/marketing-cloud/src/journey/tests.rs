@@ -67,6 +67,18 @@ fn an_event_names_its_contact_and_carries_its_data() {
 }
 
 #[test]
+fn numbers_keep_all_their_digits() {
+    for (digits, written) in [
+        ("12", "12"),
+        ("-0.5", "-0.5"),
+        ("9007199254740993", "9007199254740993"),
+        ("123456789012345678901.25", "\"123456789012345678901.25\""),
+    ] {
+        assert_eq!(exact(digits.into()).to_string(), written);
+    }
+}
+
+#[test]
 fn an_event_without_a_contact_is_refused_before_it_is_sent() {
     let binding = bound(&Arc::new(Script::new()));
     assert_eq!(binding.inspect(&order(" ")).unwrap_err().code, "missing_match");

@@ -76,6 +76,15 @@ fn keys_that_marketing_cloud_takes_for_one_are_one_row() {
 }
 
 #[test]
+fn an_address_and_its_row_are_one_record_halfway_through_a_new_key_too() {
+    let layout = layout();
+    let ann = layout.identity(&row(1, "Ann", &[]));
+    assert_eq!(layout.address("[\"ANN \"]"), ann);
+    assert_eq!(layout.address("+[\"ann\"]"), ann);
+    assert_ne!(layout.address("[\"bob\"]"), ann);
+}
+
+#[test]
 fn parts_of_a_composite_key_do_not_run_into_each_other() {
     let layout = composite();
     let of = |shop: &str, other: &str| {
