@@ -33,7 +33,12 @@ fn assert_committed(name: &str, text: &str) {
     );
 }
 
-#[cfg(all(feature = "lake", feature = "hubspot", feature = "mailchimp"))]
+#[cfg(all(
+    feature = "lake",
+    feature = "redshift",
+    feature = "hubspot",
+    feature = "mailchimp"
+))]
 #[test]
 fn schemas_and_reference_are_committed_as_the_types_say() {
     let registry = Registry::built_in();
@@ -207,4 +212,24 @@ fn the_mailchimp_example_loads() {
     let sync = project.sync("customers_to_mailchimp").unwrap();
     assert_eq!(sync.options["status_if_new"], "transactional");
     assert_eq!(sync.fields.len(), 11);
+}
+
+#[cfg(all(feature = "redshift", feature = "hubspot"))]
+#[test]
+fn the_redshift_example_loads() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings/example-redshift.yaml");
+    let text = std::fs::read_to_string(example).unwrap();
+    // Its connections are in the comment at its top.
+    let project: String = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("#   "))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let folder = Folder::new(&[("outflow.yaml", &project)]);
+    folder.write("mappings/example.yaml", text.as_bytes());
+    let loaded = offline(folder.path());
+    let shown = rendered(&loaded);
+    assert!(!loaded.has_errors(), "{shown}");
+    let project = loaded.project.unwrap();
+    assert_eq!(project.sync("warehouse_customers").unwrap().fields.len(), 5);
 }
