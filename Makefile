@@ -53,7 +53,8 @@ unit:
 sdk: $(SETUP)
 	@$(STEP) sdk bash -c 'cargo build --quiet --workspace --all-targets --locked && \
 	    examples=$${CARGO_TARGET_DIR:-target}/debug/examples && \
-	    OUTFLOW_TWIN_BIN=$$examples/hubspot OUTFLOW_MAILCHIMP_TWIN_BIN=$$examples/mailchimp tests/sdk/run'
+	    OUTFLOW_TWIN_BIN=$$examples/hubspot OUTFLOW_MAILCHIMP_TWIN_BIN=$$examples/mailchimp \
+	    OUTFLOW_MARKETING_CLOUD_TWIN_BIN=$$examples/marketing_cloud tests/sdk/run'
 
 # kill -9 at random moments, and a sync of TPC-DS checked value by value; both have larger scales.
 kill: $(SETUP)

@@ -72,6 +72,7 @@ impl Progress for Bars {
             Waiting::Window => return,
             Waiting::Throttled => "asked to slow down",
             Waiting::Outage => "the destination does not answer",
+            Waiting::Job => "the destination works on a job of an earlier run",
         };
         let time = at_most
             .map(|time| format!(", waiting {}", span(time)))

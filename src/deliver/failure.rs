@@ -120,14 +120,7 @@ pub(super) fn failed(mut parcel: Parcel, error: ConnectorError, policy: &Policy)
             let writes = parcel.route.writes;
             again(parcel, &error, policy.attempts, writes, Backoff::TRANSIENT, None)
         }
-        ErrorKind::Ambiguous => {
-            let mut verdict = Verdict::default();
-            let code = error.code.to_owned();
-            parcel
-                .into_items()
-                .for_each(|item| verdict.settle(item, Fate::Held { code: code.clone() }));
-            verdict
-        }
+        ErrorKind::Ambiguous => hold(parcel, error.code, None),
         ErrorKind::BatchRejected { code, field } => bisect(parcel, code, field.as_deref(), &error),
         ErrorKind::QuotaExhausted { until } => {
             let until = *until;
@@ -139,15 +132,9 @@ pub(super) fn failed(mut parcel: Parcel, error: ConnectorError, policy: &Policy)
                 },
             )
         }
-        // An answer nobody understands may be that of a request that was carried out.
+        // An answer nobody understands does not say that the request was turned away.
         ErrorKind::Contract | ErrorKind::Internal if !repeatable(parcel.route) => {
-            let mut verdict = Verdict::default();
-            let code = error.code.to_owned();
-            parcel
-                .into_items()
-                .for_each(|item| verdict.settle(item, Fate::Held { code: code.clone() }));
-            verdict.stop = Some(Stop::Error(error));
-            verdict
+            hold(parcel, error.code, Some(Stop::Error(error)))
         }
         ErrorKind::Config
         | ErrorKind::Auth
@@ -155,6 +142,19 @@ pub(super) fn failed(mut parcel: Parcel, error: ConnectorError, policy: &Policy)
         | ErrorKind::Source { .. }
         | ErrorKind::Internal => stop(parcel, Stop::Error(error)),
     }
+}
+
+/// Nobody knows whether it was applied, and it must not be repeated.
+pub(super) fn hold(parcel: Parcel, code: &str, stop: Option<Stop>) -> Verdict {
+    let mut verdict = Verdict {
+        stop,
+        ..Verdict::default()
+    };
+    for item in parcel.into_items() {
+        let code = code.to_owned();
+        verdict.settle(item, Fate::Held { code });
+    }
+    verdict
 }
 
 /// The delivery stops; the parcel goes back to be deferred with everything else.

@@ -7,7 +7,7 @@ use outflow_sdk::destination::{Action, Answer, Effect, Operation, Outcome, Rejec
 use super::failure::Stop;
 use super::lane::{Item, Note, Parcel};
 use super::retry::Backoff;
-use super::{Fate, Policy, Settled};
+use super::{Fate, JobNumber, Policy, Settled};
 
 /// Times a stale address is forgotten before the row is refused.
 const STALE: u32 = 2;
@@ -38,6 +38,8 @@ pub(super) struct Verdict {
     pub again: Vec<Again>,
     /// The delivery stops.
     pub stop: Option<Stop>,
+    /// The job this settles; the ledger forgets it with what is settled.
+    pub finished: Option<JobNumber>,
 }
 
 impl Verdict {

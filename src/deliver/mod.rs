@@ -6,8 +6,9 @@
 //!
 //! * **Every operation is settled exactly once** with a final [`Fate`], whatever happens (operations
 //!   of several stages also settle the earlier ones, with `last: false`). After a stop, what was not
-//!   sent settles as deferred. The one exception is a ledger that cannot be written or a feed that
-//!   cannot be read: the delivery then ends as [`End::Failed`].
+//!   sent settles as deferred, and a job that goes on is left open for the next one. The one exception
+//!   is a ledger that cannot be written or a feed that cannot be read: the delivery then ends as
+//!   [`End::Failed`].
 //! * **Acknowledged means on disk.** A request keeps its place in flight until the ledger has taken
 //!   its outcomes, so a crash resends at most what was in flight.
 //! * **One record is in flight once**, and later operations on it wait for earlier ones, in order.
@@ -16,8 +17,9 @@
 //! How it is laid out: `dispatch` is the loop that decides what goes out next, `lane` the queues it
 //! chooses from, `send` one request from encoding to the ledger, `interpret` what an answer means
 //! for each row, `failure` what an error means for the whole request (retry, bisect, hold, stop),
-//! `job` the polling of jobs. An [`Account`] is shared by all syncs: `limiter` (window and places in
-//! flight), `day` (daily quota), `retry` (backoff and budget), `breaker`.
+//! `job` the polling of jobs, of this delivery or left open by an earlier one. An [`Account`] is
+//! shared by all syncs: `limiter` (window and places in flight), `day` (daily quota), `retry` (backoff
+//! and budget), `breaker`.
 //!
 //! `ask` repeats the few questions that are no deliveries. Connectors never sleep, retry or count;
 //! nothing outside this module does either.
@@ -45,13 +47,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use outflow_sdk::ConnectorError;
-use outflow_sdk::destination::{Binding, Effect, Operation, Rejection};
+use outflow_sdk::destination::{Binding, Effect, Operation, Rejection, Ticket};
 use thiserror::Error;
 use tokio::sync::watch;
 
 pub use account::{Account, AccountSnapshot, Accounts};
 pub use ask::ask;
 pub use clock::{Clock, SystemClock, VirtualClock};
+pub use job::{JobResult, OpenJob, resume};
 pub use policy::Policy;
 pub use preview::{Audience, Preview, preview};
 
@@ -76,12 +79,19 @@ pub struct FeedError(pub Cause);
 /// Where settled operations go.
 #[async_trait]
 pub trait Ledger: Send + Sync {
-    /// Writes down what became of these operations, in one transaction. A request's place in flight
-    /// is held until this returns.
+    /// Writes down what became of these operations, and forgets the job that told it, in one
+    /// transaction. A request's place in flight is held until this returns.
     ///
     /// # Errors
     /// When it cannot be written; the delivery then stops.
-    async fn settle(&self, settled: Vec<Settled>) -> Result<(), LedgerError>;
+    async fn settle(&self, settled: Vec<Settled>, finished: Option<JobNumber>) -> Result<(), LedgerError>;
+
+    /// Writes down a job the destination accepted, so that a later process can ask for its result.
+    /// Gives the number to [`settle`](Self::settle) it by.
+    ///
+    /// # Errors
+    /// When it cannot be written; the delivery then stops.
+    async fn accepted(&self, job: AcceptedJob<'_>) -> Result<JobNumber, LedgerError>;
 
     /// Told before a request goes out that must not be repeated: what becomes of these operations is
     /// in doubt until they settle, even if the process ends before that.
@@ -91,6 +101,23 @@ pub trait Ledger: Send + Sync {
     async fn intend(&self, _operations: &[Operation]) -> Result<(), LedgerError> {
         Ok(())
     }
+}
+
+/// Number a ledger gives to a job.
+pub type JobNumber = u64;
+
+/// A job the destination accepted just now.
+pub struct AcceptedJob<'a> {
+    /// Its name at the destination.
+    pub ticket: &'a Ticket,
+    /// Whether its operations may be sent once more when nobody knows what became of them.
+    pub replay_safe: bool,
+    /// What it does, in this order.
+    pub operations: &'a [Operation],
+    /// For each operation, the numbers of the fields it acknowledges when it is applied.
+    pub fields: &'a [Vec<u16>],
+    /// For each operation, the record's address once it is applied, where that is known already.
+    pub addresses: Vec<Option<Arc<str>>>,
 }
 
 /// What became of operations cannot be written down.
@@ -141,6 +168,9 @@ pub enum Fate {
         /// Stable code of the reason.
         code: String,
     },
+    /// Part of a job that goes on at the destination after this delivery: its result is asked for
+    /// before anything else is sent.
+    JobOpen,
     /// Not acknowledged, to be sent by the next run: out of quota, or this one stopped.
     Deferred {
         /// Stable code of the reason.
@@ -164,6 +194,8 @@ pub enum Waiting {
     Throttled,
     /// The destination is down; it is probed now and then.
     Outage,
+    /// A job that an earlier delivery started is not done yet.
+    Job,
 }
 
 /// Told how a delivery goes on, for people. Methods must return at once.

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use outflow_sdk::destination::{Answer, Binding, Encoded, Sent};
+use outflow_sdk::destination::{Answer, Binding, Encoded, Outcome, Sent, Ticket};
 use outflow_sdk::{ConnectorError, ErrorKind};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::account::{Account, Exchange, Permit};
 use super::failure::{self, Stop};
-use super::interpret::{Verdict, interpret};
-use super::job::{self, JobEnd};
+use super::interpret::{Verdict, interpret, repeatable};
+use super::job::{Asker, JobEnd, Times, mismatch};
 use super::lane::{Item, Parcel};
-use super::{Fate, Ledger, Policy, Progress};
+use super::{AcceptedJob, Fate, Ledger, Policy, Progress};
 
 /// What the requests of a delivery share.
 pub(super) struct Shared {
@@ -120,12 +120,13 @@ pub(super) async fn send(shared: Arc<Shared>, parcel: Parcel, mut permit: Permit
 
 /// Hands settled operations to the ledger, then tells of them.
 pub(super) async fn write_down(shared: &Shared, verdict: &mut Verdict) -> Result<(), Stop> {
-    if verdict.settled.is_empty() {
+    let finished = verdict.finished.take();
+    if verdict.settled.is_empty() && finished.is_none() {
         return Ok(());
     }
     let settled = std::mem::take(&mut verdict.settled);
     let last = settled.iter().filter(|settled| settled.fate.is_final()).count();
-    shared.ledger.settle(settled).await?;
+    shared.ledger.settle(settled, finished).await?;
     shared.progress.settled(last);
     Ok(())
 }
@@ -158,11 +159,7 @@ async fn exchange(shared: &Shared, mut parcel: Parcel, permit: &mut Permit, requ
         }
         Ok(Sent::Accepted(ticket)) => {
             permit.over(&Exchange::Answered(None));
-            match job::settle(shared, &ticket, &parcel.operations, requests).await {
-                JobEnd::Answered(answer) => answer,
-                JobEnd::Failed(error) => return fail(shared, parcel, encoded, error),
-                JobEnd::Unknown { code, stop } => return hold(parcel, &code, stop),
-            }
+            return follow(shared, parcel, encoded, &ticket, requests).await;
         }
         Err(error) => {
             permit.over(&failure::exchange(&error));
@@ -172,17 +169,73 @@ async fn exchange(shared: &Shared, mut parcel: Parcel, permit: &mut Permit, requ
     reconcile(shared, parcel, encoded, answer)
 }
 
+/// Follows a job to its end. The ledger knows of it first: it may outlive this process.
+async fn follow(
+    shared: &Shared,
+    parcel: Parcel,
+    encoded: Encoded,
+    ticket: &Ticket,
+    requests: &mut u64,
+) -> Verdict {
+    let times = Times::of(ticket);
+    let binding = shared.binding.as_ref();
+    let addresses = parcel.operations.iter().map(|one| binding.address(one));
+    let job = AcceptedJob {
+        ticket,
+        replay_safe: repeatable(parcel.route),
+        operations: &parcel.operations,
+        fields: &encoded.fields,
+        addresses: addresses.collect(),
+    };
+    let number = match shared.ledger.accepted(job).await {
+        Ok(number) => number,
+        Err(error) => return failure::hold(parcel, "job_unrecorded", Some(error.into())),
+    };
+    let asker = Asker {
+        binding,
+        account: &shared.account,
+        policy: shared.policy,
+        progress: shared.progress.as_ref(),
+        since: shared.since,
+        stopping: shared.stopping.clone(),
+        has_place: true,
+    };
+    let end = asker.settle(ticket, &parcel.operations, times, requests).await;
+    let mut verdict = match end {
+        JobEnd::Answered(answer) => reconcile(shared, parcel, encoded, answer),
+        JobEnd::Failed(error) => fail(shared, parcel, encoded, error),
+        JobEnd::Lost => {
+            let lost = Answer {
+                outcomes: vec![Outcome::InDoubt; parcel.len()],
+                observed: None,
+                correlation: Some(ticket.id.clone()),
+            };
+            reconcile(shared, parcel, encoded, lost)
+        }
+        JobEnd::Open(stop) => return leave_open(parcel, ticket, stop),
+    };
+    verdict.finished = Some(number);
+    verdict
+}
+
+/// A job that goes on while the delivery stops.
+fn leave_open(parcel: Parcel, ticket: &Ticket, stop: Stop) -> Verdict {
+    let mut verdict = Verdict {
+        stop: Some(stop),
+        ..Verdict::default()
+    };
+    for (operation, mut note) in parcel.into_items() {
+        note.correlation = Some(ticket.id.clone());
+        verdict.settle((operation, note), Fate::JobOpen);
+    }
+    verdict
+}
+
 fn reconcile(shared: &Shared, parcel: Parcel, encoded: Encoded, answer: Answer) -> Verdict {
     if answer.outcomes.len() == parcel.len() {
         return interpret(parcel, encoded.fields, answer, &shared.policy);
     }
-    let message = format!(
-        "the answer tells of {} rows, the request had {}",
-        answer.outcomes.len(),
-        parcel.len()
-    );
-    let error = ConnectorError::new(ErrorKind::Internal, "outcomes_do_not_match", message)
-        .with_correlation(answer.correlation);
+    let error = mismatch(&answer, parcel.len());
     fail(shared, parcel, encoded, error)
 }
 
@@ -228,18 +281,6 @@ fn fail(shared: &Shared, mut parcel: Parcel, encoded: Encoded, error: ConnectorE
     // An unchanged parcel is sent with the same bytes; splitting one drops them.
     parcel.encoded = Some(encoded);
     failure::failed(parcel, error, &shared.policy)
-}
-
-fn hold(parcel: Parcel, code: &str, stop: Option<Stop>) -> Verdict {
-    let mut verdict = Verdict {
-        stop,
-        ..Verdict::default()
-    };
-    for item in parcel.into_items() {
-        let code = code.to_owned();
-        verdict.settle(item, Fate::Held { code });
-    }
-    verdict
 }
 
 fn panicked() -> ConnectorError {

@@ -8,6 +8,7 @@
 //! shows a secret. The same types give the JSON Schema for editors and the reference page.
 
 mod alternatives;
+mod capabilities;
 mod connections;
 mod fields;
 mod file;

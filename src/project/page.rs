@@ -4,8 +4,8 @@ use outflow_sdk::descriptor::DestinationDescriptor;
 use schemars::Schema;
 use serde_json::{Map, Value};
 
-use super::alternatives;
 use super::schema::{Schemas, keys_of};
+use super::{alternatives, capabilities};
 use crate::registry::Registry;
 
 const INTRODUCTION: &str = "# Reference\n\n\
@@ -34,6 +34,7 @@ pub fn reference(registry: &Registry) -> String {
     project.connections(&mut page, "source");
     page.push_str("\n## Destinations\n");
     project.connections(&mut page, "destination");
+    page.push_str(&capabilities::chapter(registry));
     page.push_str("\n## `mappings/*.yaml`\n\n");
     page.push_str(&description(&schemas.mapping));
     page.push('\n');
@@ -240,6 +241,6 @@ fn description(schema: &Value) -> String {
     }
 }
 
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     text.replace("\n\n", "<br>").replace('|', "\\|")
 }

@@ -7,6 +7,7 @@ use outflow_sdk::print::{KeyHash, Print};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::erase::note_erasure;
+use super::jobs::{delete_job, insert_job};
 use super::{Attempt, Changes, Reject, StateError, Store, StoredRow, SyncId};
 
 /// Tries kept of each row.
@@ -88,6 +89,12 @@ impl BatchWriter<'_> {
         }
         for attempt in &batch.attempts {
             insert_attempt(self.connection, self.sync, attempt)?;
+        }
+        for job in &batch.jobs {
+            insert_job(self.connection, self.sync, job)?;
+        }
+        for job in &batch.finished {
+            delete_job(self.connection, self.sync, *job)?;
         }
         Ok(())
     }

@@ -5,7 +5,8 @@ use std::io::Write;
 use outflow_sdk::print::ENCODING_VERSION;
 use rusqlite::{Connection, Row};
 
-use super::lines::{FORMAT, Hex, Line, Transferred, attempt_line, reject_line, row_line, run_line};
+use super::jobs::{JOB, job_of};
+use super::lines::{FORMAT, Hex, Line, Transferred, attempt_line, job_line, reject_line, row_line, run_line};
 use super::rejects::{REJECT, attempt_of, reject_of};
 use super::rows::{ALL, stored_row};
 use super::runs::{RUNS, run_record};
@@ -94,6 +95,10 @@ impl<W: Write> Export<'_, W> {
             "SELECT key, at_ms, run, outcome, code, correlation FROM attempt WHERE sync = ?1 ORDER BY id";
         self.each(attempts, Some(sync), |row| {
             attempt_of(row).map(|attempt| attempt_line(sync, attempt))
+        })?;
+        let jobs = format!("SELECT {JOB} WHERE sync = ?1 ORDER BY run, number");
+        self.each(&jobs, Some(sync), |row| {
+            job_of(row).map(|job| job_line(sync, job))
         })?;
         Ok(())
     }

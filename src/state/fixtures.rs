@@ -2,10 +2,16 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::time::Duration;
+
+use outflow_sdk::destination::{Removed, Ticket};
 use outflow_sdk::print::{KeyHash, Print, Printer, bind_to_key};
 use tempfile::TempDir;
 
-use super::{Access, Attempt, Changes, Identity, Reject, RejectClass, Store, StoredRow, SyncState};
+use super::{
+    Access, Attempt, Changes, Identity, Job, JobId, JobRow, Reject, RejectClass, RunId, Store, StoredRow,
+    SyncState,
+};
 
 /// A store of its own, with one sync.
 pub(super) struct Fixture {
@@ -106,5 +112,44 @@ pub(super) fn attempt(key: KeyHash, at_ms: i64) -> Attempt {
         outcome: "rejected".to_owned(),
         code: "hubspot_invalid_email".to_owned(),
         correlation: None,
+    }
+}
+
+/// A job with a write and a removal, accepted at second 1,000, lost a minute later.
+pub(super) fn job(run: RunId, number: u64) -> Job {
+    let write = JobRow {
+        key: key(1),
+        print: u64::MAX,
+        removed: None,
+        complete: true,
+        fields: vec![0, 2],
+        prints: vec![u64::MAX, 7],
+        remote: None,
+        address: Some("51".to_owned()),
+        key_text: None,
+    };
+    let removal = JobRow {
+        key: key(2),
+        print: 0,
+        removed: Some(Removed::Clear),
+        complete: false,
+        fields: Vec::new(),
+        prints: Vec::new(),
+        remote: Some("52".to_owned()),
+        address: None,
+        key_text: Some("2".to_owned()),
+    };
+    Job {
+        id: JobId { run, number },
+        ticket: Ticket {
+            id: format!("job-{number}"),
+            poll_every: Duration::from_secs(5),
+            deadline: Duration::from_secs(60),
+        },
+        replay_safe: number == 1,
+        layout: 1,
+        schema_print: u64::MAX,
+        accepted_ms: 1_000_000,
+        rows: vec![write, removal],
     }
 }

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 
 use super::commit::{blob, insert_attempt, insert_reject, insert_row};
 use super::erase::note_erasure;
+use super::jobs::{Job, JobId, JobRow, JobRowLine, insert_job};
 use super::lines::{FORMAT, Hex, Line, RejectLine, RowLine, Transferred};
 use super::runs::write_run;
 use super::{Access, Attempt, RunRecord, StateError, Store, SyncId, schema};
@@ -90,7 +91,7 @@ impl Import<'_> {
             });
         }
         note_erasure(self.connection).map_err(sql)?;
-        for table in ["row", "reject", "attempt", "run", "sync", "layout", "note"] {
+        for table in ["row", "reject", "attempt", "job", "run", "sync", "layout", "note"] {
             self.connection
                 .execute(&format!("DELETE FROM {table}"), ())
                 .map_err(sql)?;
@@ -194,6 +195,30 @@ impl Import<'_> {
                 };
                 insert_attempt(self.connection, sync, &attempt)?;
             }
+            Line::Job {
+                sync,
+                run,
+                number,
+                ticket,
+                replay_safe,
+                layout,
+                schema_print,
+                accepted_ms,
+                rows,
+            } => {
+                self.known(sync)?;
+                let rows: Result<Vec<JobRow>, String> = rows.into_iter().map(JobRowLine::into_row).collect();
+                let job = Job {
+                    id: JobId { run, number },
+                    ticket,
+                    replay_safe,
+                    layout,
+                    schema_print: schema_print.to_print()?,
+                    accepted_ms,
+                    rows: rows?,
+                };
+                insert_job(self.connection, sync, &job)?;
+            }
             Line::Run {
                 id,
                 sync,
@@ -283,7 +308,7 @@ mod tests {
 
     use tempfile::TempDir;
 
-    use super::super::fixtures::{Fixture, attempt, fixture, key, reject, row, rows};
+    use super::super::fixtures::{Fixture, attempt, fixture, job, key, reject, row, rows};
     use super::super::{Changes, Filter, Probe, RunStatus, Tally};
     use super::*;
 
@@ -297,6 +322,7 @@ mod tests {
         fixture.commit(&Changes {
             rejects: vec![reject(key(3), "a@example.com")],
             attempts: vec![attempt(key(3), 1), attempt(key(3), 2)],
+            jobs: vec![job(3, 1), job(3, 2)],
             ..Changes::default()
         });
         let id = fixture.store.begin_run("customers", 5).unwrap();
@@ -406,21 +432,37 @@ mod tests {
     #[test]
     fn an_export_of_a_later_version_is_refused() {
         let text = exported(&filled().store);
-        for part in ["\"format\":1", "\"schema\":1", "\"encoding\":1"] {
-            let later = text.replacen(part, &part.replace('1', "2"), 1);
+        for (part, version) in [("format", 1), ("schema", 2), ("encoding", 1)] {
+            let now = format!("\"{part}\":{version}");
+            let later = text.replacen(&now, &format!("\"{part}\":{}", version + 1), 1);
             let dir = tempfile::tempdir().unwrap();
             let error = import(&dir, &later, false).unwrap_err();
             assert!(
                 matches!(
                     error,
-                    StateError::Newer {
-                        found: 2,
-                        known: 1,
-                        ..
-                    }
+                    StateError::Newer { found, known, .. } if (found, known) == (version + 1, version)
                 ),
                 "{part}: {error}"
             );
         }
+    }
+
+    #[test]
+    fn an_export_of_version_1_is_taken() {
+        let text = exported(&filled().store);
+        let jobs = text.lines().filter(|line| !line.starts_with("{\"job\"")).count();
+        let lines = text.lines().count();
+        let old: Vec<&str> = text
+            .lines()
+            .filter(|line| !line.starts_with("{\"job\""))
+            .collect();
+        let old = old.join("\n").replacen("\"schema\":2", "\"schema\":1", 1);
+        let old = old.replacen(
+            &format!("{{\"lines\":{lines}}}"),
+            &format!("{{\"lines\":{jobs}}}"),
+            1,
+        );
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(import(&dir, &old, false).unwrap().rows, 2);
     }
 }

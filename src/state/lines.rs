@@ -3,20 +3,22 @@
 //! The first line is the header, the last one counts the lines, so that a cut-off file is noticed:
 //!
 //! ```text
-//! {"header":{"format":1,"schema":1,"encoding":1,"seed":"00c0…"}}
+//! {"header":{"format":1,"schema":2,"encoding":1,"seed":"00c0…"}}
 //! {"layout":{"id":1,"fields":["email","firstname"]}}
 //! {"sync":{"id":1,"name":"customers","identity":{…},"generation":7,"adopt":false}}
 //! {"row":{"sync":1,"key":"<32 hex digits>","print":"<16>","layout":1,"prints":"<16 for each field>",…}}
-//! {"reject":{"sync":1,"key":"…",…}}  {"attempt":{…}}  {"run":{…}}  {"note":{"name":"…","value":"…"}}
+//! {"reject":{"sync":1,"key":"…",…}}  {"attempt":{…}}  {"job":{…}}  {"run":{…}}  {"note":{"name":"…","value":"…"}}
 //! {"end":{"lines":1234}}
 //! ```
 //!
 //! The header holds the project's secret, and rejects hold keys and match values: an export is to be
 //! kept like the state itself.
 
+use outflow_sdk::destination::Ticket;
 use outflow_sdk::print::{KeyHash, Print};
 use serde::{Deserialize, Serialize};
 
+use super::jobs::{Job, JobRowLine};
 use super::{Attempt, Identity, Reject, RejectClass, RunId, RunRecord, RunStatus, StoredRow, SyncId, Tally};
 
 /// Version of the lines.
@@ -52,6 +54,17 @@ pub(super) enum Line {
         outcome: String,
         code: String,
         correlation: Option<String>,
+    },
+    Job {
+        sync: SyncId,
+        run: RunId,
+        number: u64,
+        ticket: Ticket,
+        replay_safe: bool,
+        layout: u32,
+        schema_print: Hex,
+        accepted_ms: i64,
+        rows: Vec<JobRowLine>,
     },
     Run {
         id: RunId,
@@ -136,11 +149,11 @@ impl Hex {
     }
 }
 
-fn prints_text(prints: &[Print]) -> String {
+pub(super) fn prints_text(prints: &[Print]) -> String {
     prints.iter().map(|print| format!("{print:016x}")).collect()
 }
 
-fn prints_of(text: &str) -> Result<Vec<Print>, String> {
+pub(super) fn prints_of(text: &str) -> Result<Vec<Print>, String> {
     text.as_bytes()
         .chunks(16)
         .map(|digits| Hex(String::from_utf8_lossy(digits).into_owned()).to_print())
@@ -203,6 +216,20 @@ pub(super) fn attempt_line(sync: SyncId, attempt: Attempt) -> Line {
         outcome: attempt.outcome,
         code: attempt.code,
         correlation: attempt.correlation,
+    }
+}
+
+pub(super) fn job_line(sync: SyncId, job: Job) -> Line {
+    Line::Job {
+        sync,
+        run: job.id.run,
+        number: job.id.number,
+        replay_safe: job.replay_safe,
+        layout: job.layout,
+        schema_print: Hex::print(job.schema_print),
+        accepted_ms: job.accepted_ms,
+        rows: job.rows.iter().map(JobRowLine::new).collect(),
+        ticket: job.ticket,
     }
 }
 

@@ -13,6 +13,7 @@ mod filter_file;
 #[cfg(test)]
 mod fixtures;
 mod import;
+mod jobs;
 mod lines;
 #[cfg(test)]
 mod measure;
@@ -29,6 +30,7 @@ mod syncs;
 pub use commit::ATTEMPTS_KEPT;
 pub use error::StateError;
 pub use filter::{Filter, Probe};
+pub use jobs::{Job, JobId, JobRow};
 pub use lines::Transferred;
 pub use model::{
     Attempt, Changes, FilterChange, Identity, Reject, RejectClass, RunId, RunRecord, RunStatus, StoredRow,

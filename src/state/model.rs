@@ -3,6 +3,8 @@
 use outflow_sdk::print::{KeyHash, Print};
 use serde::{Deserialize, Serialize};
 
+use super::{Job, JobId};
+
 /// Number of a sync in the store.
 pub type SyncId = i64;
 
@@ -130,6 +132,10 @@ pub struct Changes {
     pub closed: Vec<KeyHash>,
     /// Tries worth telling about.
     pub attempts: Vec<Attempt>,
+    /// Jobs the destination accepted.
+    pub jobs: Vec<Job>,
+    /// Jobs of which nothing more is to be heard.
+    pub finished: Vec<JobId>,
 }
 
 impl Changes {
@@ -140,6 +146,8 @@ impl Changes {
             && self.rejects.is_empty()
             && self.closed.is_empty()
             && self.attempts.is_empty()
+            && self.jobs.is_empty()
+            && self.finished.is_empty()
     }
 }
 

@@ -16,7 +16,7 @@ const APPLICATION_ID: i64 = 0x4f55_5446;
 
 /// Each step brings a file from the version of its place to the next. Steps that were released are
 /// never edited.
-pub(super) const STEPS: &[&str] = &[V1];
+pub(super) const STEPS: &[&str] = &[V1, V2];
 
 const V1: &str = "
 CREATE TABLE header (
@@ -101,6 +101,22 @@ CREATE TABLE note (
     name  TEXT PRIMARY KEY,
     value TEXT NOT NULL
 ) WITHOUT ROWID, STRICT;
+";
+
+const V2: &str = "
+-- Jobs a destination has accepted and not told the result of. ticket, rows: JSON.
+CREATE TABLE job (
+    sync         INTEGER NOT NULL,
+    run          INTEGER NOT NULL,
+    number       INTEGER NOT NULL,
+    ticket       TEXT NOT NULL,
+    replay_safe  INTEGER NOT NULL,
+    layout       INTEGER NOT NULL,
+    schema_print INTEGER NOT NULL,
+    accepted_ms  INTEGER NOT NULL,
+    rows         TEXT NOT NULL,
+    PRIMARY KEY (sync, run, number)
+) STRICT;
 ";
 
 /// What the header says.
@@ -267,6 +283,38 @@ mod tests {
             ),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_file_of_version_1_gains_jobs_and_keeps_everything_else() {
+        let mut connection = open();
+        let path = Path::new(PATH);
+        migrate(&mut connection, path, &[V1]).unwrap();
+        let filled = "INSERT INTO sync (name, rows) VALUES ('customers', 1);
+             INSERT INTO row VALUES (1, x'00', 5, 1, x'', 'r', NULL, NULL, 7, 3);
+             INSERT INTO reject VALUES (1, x'01', 5, 6, 'transient', 'c', NULL, 'm', 'k', NULL, 1, 2, 3, NULL);
+             INSERT INTO note VALUES ('limiter/a', '[]');";
+        connection.execute_batch(filled).unwrap();
+        let count = |connection: &Connection, table: &str| -> i64 {
+            let sql = format!("SELECT count(*) FROM {table}");
+            connection.query_row(&sql, (), |row| row.get(0)).unwrap()
+        };
+        assert!(connection.prepare("SELECT * FROM job").is_err());
+        migrate(&mut connection, path, STEPS).unwrap();
+        assert_eq!(check(&connection, path, version()).unwrap(), 2);
+        for (table, rows) in [("sync", 1), ("row", 1), ("reject", 1), ("note", 1), ("job", 0)] {
+            assert_eq!(count(&connection, table), rows, "{table}");
+        }
+        let mut new = open();
+        migrate(&mut new, path, STEPS).unwrap();
+        let tables = |connection: &Connection| -> Vec<Option<String>> {
+            let mut statement = connection
+                .prepare("SELECT sql FROM sqlite_schema ORDER BY name")
+                .unwrap();
+            let found = statement.query_map((), |row| row.get(0)).unwrap();
+            found.map(Result::unwrap).collect()
+        };
+        assert_eq!(tables(&new), tables(&connection));
     }
 
     #[test]

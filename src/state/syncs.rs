@@ -112,7 +112,7 @@ impl Store {
         })
     }
 
-    /// Forgets the rows, rejects and tries of a sync, and what it was built with; its history stays.
+    /// Forgets the rows, rejects, tries and jobs of a sync, and what it was built with; its history stays.
     /// Gives the number of rows forgotten.
     ///
     /// # Errors
@@ -277,7 +277,7 @@ fn sync_state(row: &Row<'_>) -> rusqlite::Result<SyncState> {
 
 fn empty_sync(connection: &Connection, sync: SyncId, adopt: bool) -> rusqlite::Result<()> {
     note_erasure(connection)?;
-    for table in ["row", "reject", "attempt"] {
+    for table in ["row", "reject", "attempt", "job"] {
         connection.execute(&format!("DELETE FROM {table} WHERE sync = ?1"), [sync])?;
     }
     connection

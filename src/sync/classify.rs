@@ -201,6 +201,9 @@ impl Classifier<'_> {
                 RejectClass::Suppressed => self.plan.tally.suppressed += 1,
                 _ => self.plan.tally.rejected += 1,
             }
+            if reject.key_text.is_empty() {
+                self.name(reject.clone(), &record)?;
+            }
             return Ok(());
         }
         let planned = if known { Planned::Update } else { Planned::Create };
@@ -231,6 +234,21 @@ impl Classifier<'_> {
             stored_print: before,
             tried: reject.map(|reject| (reject.attempts, reject.first_seen_ms)),
         })?;
+        Ok(())
+    }
+
+    /// A row whose refusal was learned of without its key, from a job of an earlier process, gets what
+    /// a person needs to find it.
+    fn name(&mut self, reject: Reject, record: &Record) -> Result<(), RunError> {
+        let named = Reject {
+            key_text: record.key_text.clone(),
+            match_text: match_text(
+                self.context.sync,
+                &record.values.unpack().map_err(SpillError::from)?,
+            ),
+            ..reject
+        };
+        self.plan.immediate.push(&Immediate::Fault(named))?;
         Ok(())
     }
 

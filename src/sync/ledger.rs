@@ -1,7 +1,10 @@
 //! Ledger: settled operations become state, one transaction per batch, before their place in flight
 //! is given away.
 
+mod jobs;
+
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
 use async_trait::async_trait;
@@ -12,7 +15,7 @@ use tokio::sync::oneshot;
 
 use super::classify::match_text;
 use super::plan::{Planned, PlannedRow};
-use crate::deliver::{Clock, Fate, Feed, FeedError, Ledger, LedgerError, Settled};
+use crate::deliver::{AcceptedJob, Clock, Fate, Feed, FeedError, JobNumber, Ledger, LedgerError, Settled};
 use crate::project::SyncSpec;
 use crate::state::{
     Attempt, Changes, FilterChange, Reject, RejectClass, RunId, Store, StoredRow, SyncId, Tally, WHEN_ASKED,
@@ -61,7 +64,8 @@ pub struct RunLedger {
     clock: Arc<dyn Clock>,
     under_way: Mutex<HashMap<u64, UnderWay>>,
     settlement: Mutex<Settlement>,
-    committer: Mutex<Option<mpsc::SyncSender<Job>>>,
+    committer: Mutex<Option<mpsc::SyncSender<Batch>>>,
+    jobs: AtomicU64,
 }
 
 /// The facts of a run that the ledger writes with every row.
@@ -78,9 +82,11 @@ pub struct RunFacts {
     pub schema_print: u64,
     /// Whether rows keep their key in clear.
     pub keep_key_text: bool,
+    /// Number of the first job: those of one run never share one.
+    pub first_job: JobNumber,
 }
 
-struct Job {
+struct Batch {
     changes: Changes,
     done: oneshot::Sender<Result<u64, LedgerError>>,
 }
@@ -88,10 +94,10 @@ struct Job {
 impl RunLedger {
     /// A ledger that writes to `store` from a thread of its own.
     pub fn new(facts: RunFacts, store: Arc<Store>, clock: Arc<dyn Clock>) -> Self {
-        let (sender, jobs) = mpsc::sync_channel::<Job>(256);
+        let (sender, batches) = mpsc::sync_channel::<Batch>(256);
         let id = facts.id;
         let printer = store.printer();
-        tokio::task::spawn_blocking(move || commit_jobs(&store, id, &jobs));
+        tokio::task::spawn_blocking(move || commit_batches(&store, id, &batches));
         Self {
             sync: facts.sync,
             run: facts.run,
@@ -106,6 +112,7 @@ impl RunLedger {
                 ..Settlement::default()
             }),
             committer: Mutex::new(Some(sender)),
+            jobs: AtomicU64::new(facts.first_job),
         }
     }
 
@@ -168,6 +175,30 @@ impl RunLedger {
         }
     }
 
+    /// Puts the prints of acknowledged fields in their places, and gives them.
+    fn acknowledge(&self, prints: &mut [Print], operation: &Operation, fields: &[u16]) -> Vec<(u16, Print)> {
+        let mut scratch = Vec::new();
+        let mut acknowledged = Vec::with_capacity(fields.len());
+        for &field in fields {
+            let value = operation.record.get(usize::from(field)).and_then(Option::as_ref);
+            if let (Some(value), Some(print)) = (value, prints.get_mut(usize::from(field))) {
+                *print = self.printer.value(value, &mut scratch).max(1);
+                acknowledged.push((field, *print));
+            }
+        }
+        acknowledged
+    }
+
+    /// Whether every field the model has a value for is acknowledged with that value.
+    fn is_complete(&self, prints: &[Print], operation: &Operation) -> bool {
+        let mut scratch = Vec::new();
+        operation.record.iter().zip(prints).all(|(value, print)| {
+            value
+                .as_ref()
+                .is_none_or(|value: &Value| self.printer.value(value, &mut scratch).max(1) == *print)
+        })
+    }
+
     fn reject(
         &self,
         row: &UnderWay,
@@ -202,7 +233,7 @@ impl RunLedger {
             .ok_or_else(|| LedgerError("the run is over".into()))?;
         // The channel is bounded by the requests in flight, so this does not block for long.
         sender
-            .send(Job { changes, done })
+            .send(Batch { changes, done })
             .map_err(|_| LedgerError("the state's writer has stopped".into()))?;
         Ok(wait)
     }
@@ -233,8 +264,9 @@ impl RunLedger {
 
 #[async_trait]
 impl Ledger for RunLedger {
-    async fn settle(&self, settled: Vec<Settled>) -> Result<(), LedgerError> {
-        let (changes, tally, filter) = self.digest(settled);
+    async fn settle(&self, settled: Vec<Settled>, finished: Option<JobNumber>) -> Result<(), LedgerError> {
+        let (mut changes, tally, filter) = self.digest(settled);
+        changes.finished = finished.map(|number| self.job_id(number)).into_iter().collect();
         let mut generation = None;
         if !changes.is_empty() {
             generation = Some(self.written(changes).await?);
@@ -253,6 +285,16 @@ impl Ledger for RunLedger {
         Ok(())
     }
 
+    async fn accepted(&self, job: AcceptedJob<'_>) -> Result<JobNumber, LedgerError> {
+        let number = self.jobs.fetch_add(1, Ordering::Relaxed);
+        let changes = Changes {
+            jobs: vec![self.job(number, &job)],
+            ..Changes::default()
+        };
+        self.written(changes).await?;
+        Ok(number)
+    }
+
     async fn intend(&self, operations: &[Operation]) -> Result<(), LedgerError> {
         if self.sync.mode != Mode::Append {
             // What may be repeated by the next run need not be remembered.
@@ -267,24 +309,24 @@ impl Ledger for RunLedger {
 }
 
 /// Writes waiting batches together until the ledger is dropped.
-fn commit_jobs(store: &Store, id: SyncId, jobs: &mpsc::Receiver<Job>) {
-    while let Ok(first) = jobs.recv() {
+fn commit_batches(store: &Store, id: SyncId, batches: &mpsc::Receiver<Batch>) {
+    while let Ok(first) = batches.recv() {
         let mut group = vec![first];
         while group.len() < GROUP {
-            match jobs.try_recv() {
-                Ok(job) => group.push(job),
+            match batches.try_recv() {
+                Ok(batch) => group.push(batch),
                 Err(_) => break,
             }
         }
-        let changes: Vec<&Changes> = group.iter().map(|job| &job.changes).collect();
+        let changes: Vec<&Changes> = group.iter().map(|batch| &batch.changes).collect();
         let result = store.commit(id, &changes);
-        for job in group {
+        for batch in group {
             let answer = match &result {
                 Ok(generation) => Ok(*generation),
                 Err(error) => Err(LedgerError(error.to_string().into())),
             };
             // Nobody waits any more when the run was dropped.
-            let _ = job.done.send(answer);
+            let _ = batch.done.send(answer);
         }
     }
 }
@@ -342,6 +384,11 @@ impl Digest<'_> {
                     &unfielded(code, words),
                 );
             }
+            Fate::JobOpen => {
+                // The job remembers the row; the next run settles it.
+                self.tally.held += 1;
+                self.attempt(row, settled, "job_open", "job_open");
+            }
             Fate::Deferred { .. } => {
                 self.tally.deferred += 1;
                 if row.intended {
@@ -374,13 +421,7 @@ impl Digest<'_> {
         }
         row.created |= effect == Effect::Created;
         if effect != Effect::Untouched {
-            let mut scratch = Vec::new();
-            for &field in fields {
-                let value = operation.record.get(usize::from(field)).and_then(Option::as_ref);
-                if let (Some(value), Some(print)) = (value, row.prints.get_mut(usize::from(field))) {
-                    *print = self.ledger.printer.value(value, &mut scratch).max(1);
-                }
-            }
+            self.ledger.acknowledge(&mut row.prints, operation, fields);
         }
         if effect == Effect::Untouched && row.remote.is_none() {
             // Mode update, and no such record: it may come to be, so nothing is remembered.
@@ -390,7 +431,7 @@ impl Digest<'_> {
             }
             return;
         }
-        let print = if last && self.is_complete(row, operation) {
+        let print = if last && self.ledger.is_complete(&row.prints, operation) {
             row.print
         } else {
             0
@@ -458,16 +499,6 @@ impl Digest<'_> {
         });
     }
 
-    /// Whether every field the model has a value for is acknowledged with that value.
-    fn is_complete(&self, row: &UnderWay, operation: &Operation) -> bool {
-        let mut scratch = Vec::new();
-        operation.record.iter().zip(&row.prints).all(|(value, print)| {
-            value
-                .as_ref()
-                .is_none_or(|value: &Value| self.ledger.printer.value(value, &mut scratch).max(1) == *print)
-        })
-    }
-
     fn set_aside(
         &mut self,
         row: &UnderWay,
@@ -479,12 +510,16 @@ impl Digest<'_> {
         let operation = &settled.operation;
         let reject = self.ledger.reject(row, operation, class, rejection, self.now_ms);
         self.changes.rejects.push(reject);
+        self.attempt(row, settled, outcome, &rejection.code);
+    }
+
+    fn attempt(&mut self, row: &UnderWay, settled: &Settled, outcome: &str, code: &str) {
         self.changes.attempts.push(Attempt {
             key: row.key,
             at_ms: self.now_ms,
             run: self.ledger.run,
             outcome: outcome.to_owned(),
-            code: rejection.code.clone(),
+            code: code.to_owned(),
             correlation: settled.correlation.clone(),
         });
     }

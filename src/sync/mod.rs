@@ -1,6 +1,7 @@
 //! Map, diff, plan and run: the pure core, and the state machine that drives it.
 //!
-//! [`scan`] reads the model once and sets aside the rows that are not as acknowledged; [`classify`]
+//! A run first asks about jobs that an earlier one left open at the destination. Then [`scan`] reads
+//! the model once and sets aside the rows that are not as acknowledged; [`classify`]
 //! compares those with the state, field by field, and gives a [`plan::Plan`]; [`guard`] may stop it;
 //! [`run`] has it delivered and [`ledger`] writes what was acknowledged.
 
@@ -13,6 +14,7 @@ pub mod error;
 pub mod guard;
 pub mod ledger;
 pub mod map;
+mod open_jobs;
 mod packed;
 pub mod plan;
 pub mod prepare;

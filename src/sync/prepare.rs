@@ -150,7 +150,7 @@ impl Stage {
         })
     }
 
-    fn state_of(&self, sync: &SyncSpec) -> Result<SyncState, RunError> {
+    pub(super) fn state_of(&self, sync: &SyncSpec) -> Result<SyncState, RunError> {
         let identity = Identity {
             key: sync.key.clone(),
             account: String::new(),

@@ -18,7 +18,7 @@ use super::progress::DeliveryProgress;
 use super::quota::Quotas;
 use super::report::RunReport;
 use super::spill::Sequence;
-use crate::deliver::{self, DeliveryReport, End, Policy};
+use crate::deliver::{self, Account, DeliveryReport, End, Policy};
 use crate::project::SyncSpec;
 use crate::state::{Changes, Filter, FilterChange, RunId, RunRecord, RunStatus, SyncState, Tally};
 
@@ -40,13 +40,13 @@ pub struct Runner {
 
 /// How far a run got.
 #[derive(Default)]
-struct Course {
-    tally: Tally,
+pub(super) struct Course {
+    pub(super) tally: Tally,
     removals: u64,
     limiter_wait: Duration,
     retries: u64,
-    deferred: bool,
-    resumes_in: Option<Duration>,
+    pub(super) deferred: bool,
+    pub(super) resumes_in: Option<Duration>,
     duplicate_keys: Vec<String>,
     null_key_rows: Vec<u64>,
 }
@@ -139,6 +139,10 @@ impl Runner {
     }
 
     async fn attempt(&self, sync: &Arc<SyncSpec>, run: RunId, course: &mut Course) -> Result<(), RunError> {
+        self.settle_open_jobs(sync, run, course).await?;
+        if course.deferred {
+            return Ok(());
+        }
         // Nothing is written before the plan is made, so the work can be given up at any point of it.
         let prepared = tokio::select! {
             biased;
@@ -152,7 +156,7 @@ impl Runner {
             layout,
             binding,
         } = prepared;
-        course.tally = plan.tally;
+        course.tally.add(&plan.tally);
         course.removals = plan.remove + plan.asleep;
         course.duplicate_keys = std::mem::take(&mut plan.duplicate_keys);
         course.null_key_rows = std::mem::take(&mut plan.null_key_rows);
@@ -315,12 +319,12 @@ impl Runner {
         for row in removals.rows::<PlannedRow>()? {
             let row = row?;
             leaving.insert(row.key);
-            addresses.extend(row.remote.as_deref().map(|remote| binding.address(remote)));
+            addresses.extend(row.remote.as_deref().map(|remote| binding.record_of(remote)));
         }
         let mut shared = HashSet::new();
         if !addresses.is_empty() {
             self.stage.store.each_remote(facts.state.id, |key, remote| {
-                let address = binding.address(remote);
+                let address = binding.record_of(remote);
                 if addresses.contains(&address) && !leaving.contains(&key) {
                     shared.insert(address);
                 }
@@ -333,7 +337,7 @@ impl Runner {
         let mut changes = Changes::default();
         for row in removals.rows::<PlannedRow>()? {
             let row = row?;
-            let address = row.remote.as_deref().map(|remote| binding.address(remote));
+            let address = row.remote.as_deref().map(|remote| binding.record_of(remote));
             if !address.is_some_and(|address| shared.contains(&address)) {
                 left.push(&row)?;
                 continue;
@@ -369,14 +373,7 @@ impl Runner {
         }
         let destination = self.stage.destination(facts.sync)?;
         let account = self.quotas.account(destination.as_ref())?;
-        if let Some(zone) = binding.time_zone()
-            && !account.set_time_zone(&zone)
-        {
-            tracing::warn!(
-                zone,
-                "unknown time zone; the daily quota's day is taken to end at midnight UTC"
-            );
-        }
+        tell_time_zone(&account, binding.as_ref());
         let stage = &self.stage;
         let run_facts = RunFacts {
             sync: Arc::clone(facts.sync),
@@ -385,6 +382,8 @@ impl Runner {
             layout: facts.layout,
             schema_print: binding.schema_print() ^ mapping_print(facts.sync),
             keep_key_text: keeps_key_text(facts.sync),
+            // Every job so far took a request.
+            first_job: course.tally.requests,
         };
         let ledger = Arc::new(RunLedger::new(
             run_facts,
@@ -465,7 +464,7 @@ impl Runner {
 }
 
 /// Waits until someone asks to stop.
-async fn asked(mut stop: watch::Receiver<bool>) {
+pub(super) async fn asked(mut stop: watch::Receiver<bool>) {
     if stop.wait_for(|asked| *asked).await.is_err() {
         // Whoever could ask is gone.
         std::future::pending::<()>().await;
@@ -478,6 +477,18 @@ struct Facts<'a> {
     state: &'a SyncState,
     layout: u32,
     operations: u64,
+}
+
+/// Has the account count its days in its own time zone.
+pub(super) fn tell_time_zone(account: &Account, binding: &dyn Binding) {
+    if let Some(zone) = binding.time_zone()
+        && !account.set_time_zone(&zone)
+    {
+        tracing::warn!(
+            zone,
+            "unknown time zone; the daily quota's day is taken to end at midnight UTC"
+        );
+    }
 }
 
 fn note(filter: &mut Option<Vec<FilterChange>>, change: FilterChange) {

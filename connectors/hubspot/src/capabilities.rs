@@ -1,7 +1,24 @@
 //! What can be done with a HubSpot object, as data: modes, removal rules, and the routes of requests.
 
 use outflow_sdk::ConnectorError;
+use outflow_sdk::descriptor::ObjectKind;
 use outflow_sdk::destination::{Capabilities, Mode, Removed, Route};
+
+/// The kinds of object a mapping may name.
+pub(crate) const OBJECTS: [ObjectKind; 3] = [
+    ObjectKind {
+        object: "contacts",
+        title: "contacts",
+    },
+    ObjectKind {
+        object: "companies",
+        title: "companies",
+    },
+    ObjectKind {
+        object: "2-1234567",
+        title: "a custom object, by its type id or name; likewise `deals`, `tickets`, `products`, `orders`, `leads`",
+    },
+];
 
 /// Inputs HubSpot takes in one batch.
 const BATCH_ROWS: usize = 100;
@@ -177,12 +194,30 @@ pub(crate) fn capabilities(object: &ObjectType) -> Capabilities {
     if object.is_contacts() {
         match_fields.insert(0, "email".to_owned());
     }
+    let mut notes = vec![
+        "`match:` may also be any property with unique values; `hs_object_id` finds records and creates none, so it \
+         needs `mode: update`. One property, not a list of them.",
+        "What a tier allows is kept to: see `tier`, `add_ons` and `limits` above.",
+        "`list:NAME` fields put records into static lists and take them out. Lists with filters choose their members \
+         themselves and cannot be written.",
+        "Archived records can be restored in HubSpot; nothing is deleted for good.",
+        "Associations are not written.",
+    ];
+    if object.is_contacts() {
+        notes.push("Subscription status (consent) is not written.");
+    }
+    if object.is_companies() {
+        notes.push("`domain` cannot be `match:`: HubSpot does not keep it unique.");
+    }
     Capabilities {
         modes: vec![Mode::Upsert, Mode::Update, Mode::Create, Mode::Mirror],
         removed: vec![Removed::Keep, Removed::Clear, Removed::Archive],
         match_fields,
         partial_records: true,
         creates_fields: true,
+        routes: vec![UPSERT, CREATE, UPDATE, ARCHIVE, LOOKUP, membership(0)],
+        max_body: MAX_BODY,
+        notes,
     }
 }
 

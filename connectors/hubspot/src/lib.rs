@@ -53,6 +53,12 @@ pub const DESCRIPTOR: DestinationDescriptor = DestinationDescriptor {
     settings_schema: || schemars::schema_for!(Settings),
     mapping_schema: || schemars::schema_for!(MappingOptions),
     object_key: None,
+    objects: &capabilities::OBJECTS,
+    capabilities: |object| {
+        Ok(capabilities::capabilities(&capabilities::ObjectType::parse(
+            object,
+        )?))
+    },
     open,
 };
 

@@ -38,7 +38,7 @@ impl Binding for MailchimpBinding {
         self.problems.clone()
     }
 
-    fn address(&self, remote: &str) -> u64 {
+    fn record_of(&self, remote: &str) -> u64 {
         let hash = remote.get(..32).unwrap_or(remote).to_ascii_lowercase();
         xxhash_rust::xxh3::xxh3_64(hash.as_bytes())
     }

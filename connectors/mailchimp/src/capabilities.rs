@@ -1,7 +1,22 @@
 //! What can be done with members, as data: modes, removal rules, and the routes of requests.
 
 use outflow_sdk::ConnectorError;
+use outflow_sdk::descriptor::ObjectKind;
 use outflow_sdk::destination::{Capabilities, Mode, Removed, Route};
+
+use crate::events;
+
+/// The kinds of object a mapping may name.
+pub(crate) const OBJECTS: [ObjectKind; 2] = [
+    ObjectKind {
+        object: "members",
+        title: "members of an audience",
+    },
+    ObjectKind {
+        object: "events",
+        title: "events of members",
+    },
+];
 
 /// Members in one batch, and addresses of either kind in one change of a segment.
 const BATCH_ROWS: usize = 500;
@@ -148,6 +163,16 @@ pub(crate) fn capabilities(object: Object) -> Capabilities {
             match_fields: vec![MATCH.to_owned()],
             partial_records: false,
             creates_fields: false,
+            routes: vec![events::ROUTE],
+            max_body: MAX_BODY,
+            notes: vec![
+                "Every new key is one event, sent in a request of its own and never changed or taken back: \
+                 Mailchimp has no way to do either.",
+                "`name` (2 to 30 characters) must be mapped; `occurred_at` and `is_syncing` may be. Every other \
+                 field is a property of the event, sent as text; NULL leaves it out.",
+                "The member must exist: an event of an unknown address is rejected with `unknown_member`.",
+                "An event whose answer got lost is held, not repeated: Mailchimp cannot be asked whether it has it.",
+            ],
         };
     }
     Capabilities {
@@ -162,6 +187,23 @@ pub(crate) fn capabilities(object: Object) -> Capabilities {
         match_fields: vec![MATCH.to_owned()],
         partial_records: true,
         creates_fields: true,
+        routes: VERBS.map(Verb::route).to_vec(),
+        max_body: MAX_BODY,
+        notes: vec![
+            "Nine requests are in flight at once, of the ten Mailchimp allows a user; it has no other limit of \
+             requests.",
+            "New members and changed merge fields, interests and tags to be added go out 500 to a request. A changed \
+             status or address, marketing permissions, tags to be taken away and removals cost a request for \
+             each member.",
+            "Consent is written only where `status` is mapped. Nobody who is unsubscribed, cleaned or deleted for \
+             good is subscribed again: such rows are `suppressed`.",
+            "A changed address changes the same member. Not possible where the new address is a member already: the \
+             row is rejected with `value_in_use`.",
+            "`removed: delete` also needs `yes_delete_permanently: true`: Mailchimp never lets such an address be \
+             imported again.",
+            "Created fields are merge fields (text, number or date, by the values) and static segments; tags need no \
+             creating, interests and marketing permissions cannot be created.",
+        ],
     }
 }
 

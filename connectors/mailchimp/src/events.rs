@@ -34,7 +34,7 @@ const IS_SYNCING: &str = "is_syncing";
 /// Characters of an event's name.
 const NAME_LENGTH: std::ops::RangeInclusive<usize> = 2..=30;
 
-const ROUTE: Route = Route {
+pub(crate) const ROUTE: Route = Route {
     name: "event",
     lane: 0,
     max_rows: 1,
@@ -152,10 +152,12 @@ impl EventBinding {
 
     fn settle(&self, response: &HttpResponse) -> Result<Outcome, ConnectorError> {
         match response.status {
-            200..=299 => Ok(Outcome::Applied {
+            200..=299 if response.body.is_empty() => Ok(Outcome::Applied {
                 effect: Effect::Created,
                 remote: None,
             }),
+            // Mailchimp answers an event with nothing at all: this comes from something before it.
+            200..=299 => Err(status::unreadable(response)),
             400 => {
                 let refused = status::title_of(response).ok_or_else(|| status::not_mailchimp(response));
                 refused.map(|_| rejected("invalid_event", None, "Mailchimp refuses the event"))

@@ -61,6 +61,8 @@ pub const DESCRIPTOR: DestinationDescriptor = DestinationDescriptor {
     settings_schema: || schemars::schema_for!(Settings),
     mapping_schema: || schemars::schema_for!(MappingOptions),
     object_key: None,
+    objects: &capabilities::OBJECTS,
+    capabilities: |object| Ok(capabilities::capabilities(capabilities::object_in(object)?.0)),
     open,
 };
 

@@ -169,6 +169,41 @@ async fn mailchimp_keeps_every_rule_in_every_mode() {
 }
 
 #[tokio::test]
+async fn events_keep_every_rule() {
+    let event = |row: u64, email: &str| {
+        let values = [Some(email), Some("purchased"), None, Some("1001"), Some("true")];
+        operation(row, Action::Write, None, &values)
+    };
+    let (script, mailchimp) = opened(settings());
+    script.then(answer(200, AUDIENCE));
+    let fields = ["email_address", "name", "occurred_at", "order", "is_syncing"];
+    let mut spec = spec(Mode::Append, &fields, json!({ "audience": "a1b2c3d4e5" }));
+    spec.object = "events".into();
+    let binding = mailchimp.bind(spec, false).await.unwrap();
+    assert!(binding.problems().is_empty(), "{:?}", binding.problems());
+    let fixture = Fixture {
+        script,
+        destination: mailchimp,
+        binding,
+        object: "events".into(),
+        secrets: vec![KEY.into()],
+        operations: vec![event(1, "ann@x.test"), event(2, "ann@x.test")],
+        another: |row| {
+            let email = format!("person{row}@x.test");
+            operation(row, Action::Write, None, &[Some(&email), Some("purchased")])
+        },
+        without_match: event(99, ""),
+        // Two events of one member are two events.
+        same_record: None,
+        renewals: 0,
+        silent_success: vec!["event"],
+        impossible_object: "event".into(),
+    };
+    let violations = run(&fixture).await;
+    assert!(violations.is_empty(), "{violations:#?}");
+}
+
+#[tokio::test]
 async fn every_route_is_covered() {
     let mut names: Vec<&str> = Vec::new();
     for mode in [Mode::Upsert, Mode::Update, Mode::Create] {

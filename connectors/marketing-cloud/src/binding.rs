@@ -9,7 +9,7 @@ use outflow_sdk::destination::{
 };
 use outflow_sdk::{ConnectorError, ErrorKind};
 
-use crate::capabilities::DELETE;
+use crate::capabilities::{DELETE, ROWS};
 use crate::client::Client;
 use crate::hands::Hands;
 use crate::interpret;
@@ -130,8 +130,8 @@ impl Binding for RowBinding {
         self.parallel
     }
 
-    fn address(&self, remote: &str) -> u64 {
-        self.layout.address(remote)
+    fn record_of(&self, remote: &str) -> u64 {
+        self.layout.record_of(remote)
     }
 
     fn inspect(&self, operation: &Operation) -> Result<(), Rejection> {
@@ -156,6 +156,10 @@ impl Binding for RowBinding {
         } else {
             self.write(request, operations).await
         }
+    }
+
+    fn address(&self, operation: &Operation) -> Option<Arc<str>> {
+        self.layout.address(ROWS, operation)
     }
 
     async fn settle(&self, ticket: &Ticket, operations: &[Operation]) -> Result<Asked, ConnectorError> {

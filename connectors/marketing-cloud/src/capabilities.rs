@@ -1,12 +1,25 @@
 //! What can be done with each object, as data, and the routes of requests.
 
 use outflow_sdk::ConnectorError;
+use outflow_sdk::descriptor::ObjectKind;
 use outflow_sdk::destination::{Capabilities, Mode, Removed, Route};
 
 /// `object:` of rows of a data extension.
 pub(crate) const DATA_EXTENSION: &str = "data_extension";
 /// `object:` of journey entry events.
 pub(crate) const JOURNEY_EVENT: &str = "journey_event";
+
+/// The kinds of object a mapping may name.
+pub(crate) const OBJECTS: [ObjectKind; 2] = [
+    ObjectKind {
+        object: DATA_EXTENSION,
+        title: "rows of a data extension",
+    },
+    ObjectKind {
+        object: JOURNEY_EVENT,
+        title: "journey entry events",
+    },
+];
 
 /// The field that identifies the contact of a journey entry event.
 pub(crate) const CONTACT_KEY: &str = "ContactKey";
@@ -91,6 +104,20 @@ pub(crate) fn capabilities(object: Object<'_>) -> Capabilities {
             match_fields: Vec::new(),
             partial_records: true,
             creates_fields: true,
+            routes: vec![ROWS, DELETE],
+            max_body: MAX_BODY,
+            notes: vec![
+                "`match:` is the data extension's primary key, all of it. One without a primary key cannot be synced.",
+                "Rows go out as asynchronous jobs whose results are read row by row; up to 50 rows that are left go \
+                 out in one synchronous request.",
+                "One data extension is written by one request at a time unless `parallel:` says more: parallel \
+                 writers of it deadlock, and deadlocked rows are sent again.",
+                "A row whose primary key changed is written whole under the new one, then the old row is deleted.",
+                "Consent is All Subscribers' alone and is never written; a column named `Status` is a column like any \
+                 other.",
+                "Deletion goes by SOAP, which the credential must be allowed.",
+                "A column that is added later can be neither part of the primary key nor required.",
+            ],
         },
         Object::Events => Capabilities {
             modes: vec![Mode::Append],
@@ -98,6 +125,13 @@ pub(crate) fn capabilities(object: Object<'_>) -> Capabilities {
             match_fields: vec![CONTACT_KEY.to_owned()],
             partial_records: false,
             creates_fields: false,
+            routes: vec![EVENT],
+            max_body: MAX_BODY,
+            notes: vec![
+                "Every new key fires the entry event once, in a request of its own; an event whose answer got lost is \
+                 held, not repeated.",
+                "Every other mapped field goes into the event's `Data`.",
+            ],
         },
     }
 }

@@ -194,7 +194,7 @@ impl Layout {
     }
 
     /// Hash of the row an address leads to.
-    pub(crate) fn address(&self, remote: &str) -> u64 {
+    pub(crate) fn record_of(&self, remote: &str) -> u64 {
         match Address::read(remote) {
             Some(address) => hash(address.keys),
             None => xxh3_64(remote.as_bytes()),
@@ -218,15 +218,20 @@ impl Layout {
             Action::Write if operation.remote.is_none() => Effect::Created,
             Action::Write => Effect::Updated,
         };
+        let remote = self.address(route, operation);
+        Outcome::Applied { effect, remote }
+    }
+
+    /// The address the row has once the operation is applied on a route.
+    pub(crate) fn address(&self, route: Route, operation: &Operation) -> Option<Arc<str>> {
         let address = |keys, is_old| Address { keys, is_old }.write();
-        let remote = match operation.action {
+        match operation.action {
             Action::Remove(_) => None,
             Action::Write if route == ROWS && self.is_renamed(operation) => {
                 self.stored(operation).map(|stored| address(stored.keys, true))
             }
             Action::Write => self.own(operation).map(|own| address(own, false)),
-        };
-        Outcome::Applied { effect, remote }
+        }
     }
 
     /// The mapped column a text of Marketing Cloud names: names are repeated only when they are ours.

@@ -66,6 +66,8 @@ pub const DESCRIPTOR: DestinationDescriptor = DestinationDescriptor {
         key: "data_extension",
         object: capabilities::DATA_EXTENSION,
     }),
+    objects: &capabilities::OBJECTS,
+    capabilities: |object| Ok(capabilities::capabilities(capabilities::object_in(object)?)),
     open,
 };
 

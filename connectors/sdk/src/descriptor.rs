@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use schemars::Schema;
 
-use crate::destination::Destination;
+use crate::destination::{Capabilities, Destination};
 use crate::error::ConnectorError;
 use crate::source::Source;
 
@@ -43,6 +43,15 @@ pub struct ObjectKey {
     pub object: &'static str,
 }
 
+/// A kind of object a destination has, for lists and the reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ObjectKind {
+    /// An `object:` of this kind, such as `contacts`.
+    pub object: &'static str,
+    /// What it is, in a few words.
+    pub title: &'static str,
+}
+
 /// A destination connector.
 #[derive(Clone, Copy)]
 pub struct DestinationDescriptor {
@@ -57,6 +66,11 @@ pub struct DestinationDescriptor {
     pub mapping_schema: fn() -> Schema,
     /// The mapping key that stands for an object, if there is one.
     pub object_key: Option<ObjectKey>,
+    /// The kinds of object there are.
+    pub objects: &'static [ObjectKind],
+    /// What can be done with an `object:`, in the words of [`Destination::capabilities`] and without a
+    /// connection.
+    pub capabilities: fn(&str) -> Result<Capabilities, ConnectorError>,
     /// Opens a connection from settings that passed the schema; does no I/O on the network.
     pub open: Open<dyn Destination>,
 }

@@ -60,6 +60,13 @@ pub struct Capabilities {
     pub partial_records: bool,
     /// Whether `bind` can create missing fields (`create_fields: true`).
     pub creates_fields: bool,
+    /// Every route its bindings have, all in lane 0: how many rows a request of each takes, and whether
+    /// it may be sent again when its answer got lost.
+    pub routes: Vec<Route>,
+    /// Most bytes in the body of one request.
+    pub max_body: usize,
+    /// What people should know beside the above: whole sentences in Markdown, one subject each.
+    pub notes: Vec<&'static str>,
 }
 
 /// Request limits of one account. `None` means no such limit.
@@ -329,7 +336,7 @@ pub struct Ticket {
     pub id: String,
     /// Wait before asking the first time; it grows from one ask to the next.
     pub poll_every: Duration,
-    /// Give up (rows in doubt) after this long.
+    /// Give up (rows in doubt) after this long. Counted from its acceptance, also over a restart.
     pub deadline: Duration,
 }
 
@@ -405,7 +412,7 @@ pub trait Binding: Send + Sync {
 
     /// Hash of the record an address leads to, whatever else is noted in it. Records that a living row
     /// describes are not removed for the sake of one that left.
-    fn address(&self, remote: &str) -> u64 {
+    fn record_of(&self, remote: &str) -> u64 {
         xxhash_rust::xxh3::xxh3_64(remote.as_bytes())
     }
 
@@ -434,7 +441,18 @@ pub trait Binding: Send + Sync {
     /// Anything that concerns the request as a whole, classified.
     async fn send(&self, request: &Request, operations: &[Operation]) -> Result<Sent, ConnectorError>;
 
+    /// The address the record has once `operation` is applied, where that follows from the operation
+    /// alone. A job remembers it, because its result may be read when the values are gone.
+    fn address(&self, _operation: &Operation) -> Option<Arc<str>> {
+        None
+    }
+
     /// Asks for a job's result: one exchange.
+    ///
+    /// `operations` are those the job was started with, in that order. A later process may ask: its
+    /// operations have the action, the address and the number they had, but no values, nothing
+    /// pending and a key only where the state keeps it; and this binding did not send them. So rows
+    /// are told apart by their place alone, and an address that the answer does not give is left out.
     ///
     /// # Errors
     /// As [`send`](Self::send); `BatchRejected` when the job failed and nothing of it was applied.

@@ -57,8 +57,17 @@ pub(super) struct Seen {
 /// Decides the fault of each call.
 pub(super) type Faults = Box<dyn FnMut(&Seen, &mut StdRng) -> Fault + Send>;
 
+/// What asking for a job's result tells.
+pub(super) enum Told {
+    Running,
+    Partly,
+    Done,
+    /// Done, and the answer lacks its last row.
+    Short,
+}
+
 /// A job's result by how often it was asked for.
-pub(super) type JobResult = Box<dyn FnMut(u32) -> Result<Option<()>, ConnectorError> + Send>;
+pub(super) type JobScript = Box<dyn FnMut(u32) -> Result<Told, ConnectorError> + Send>;
 
 /// What the server is like.
 pub(super) struct Rules {
@@ -83,6 +92,8 @@ pub(super) struct Rules {
     pub stale: HashSet<String>,
     /// What the headers tell of the window's rest, beyond what this server itself counts.
     pub used_by_others: Option<u32>,
+    /// Most requests the binding wants in flight.
+    pub parallel: usize,
 }
 
 impl Default for Rules {
@@ -100,6 +111,7 @@ impl Default for Rules {
             atomic: false,
             stale: HashSet::new(),
             used_by_others: None,
+            parallel: usize::MAX,
         }
     }
 }
@@ -124,7 +136,7 @@ pub(super) struct Twin {
     pub rules: Rules,
     world: Mutex<World>,
     faults: Mutex<Faults>,
-    job: Mutex<JobResult>,
+    job: Mutex<JobScript>,
     random: Mutex<StdRng>,
 }
 
@@ -141,7 +153,7 @@ impl Twin {
             rules,
             world: Mutex::new(World::default()),
             faults: Mutex::new(Box::new(|_, _| Fault::None)),
-            job: Mutex::new(Box::new(|_| Ok(Some(())))),
+            job: Mutex::new(Box::new(|_| Ok(Told::Done))),
             random: Mutex::new(StdRng::seed_from_u64(7)),
         }
     }
@@ -156,7 +168,7 @@ impl Twin {
 
     pub(super) fn with_job(
         self,
-        job: impl FnMut(u32) -> Result<Option<()>, ConnectorError> + Send + 'static,
+        job: impl FnMut(u32) -> Result<Told, ConnectorError> + Send + 'static,
     ) -> Self {
         *self.job.lock().unwrap() = Box::new(job);
         self
@@ -380,6 +392,10 @@ impl Binding for Twin {
         Vec::new()
     }
 
+    fn parallel(&self) -> usize {
+        self.rules.parallel
+    }
+
     fn stage(&self, field: u16) -> u8 {
         u8::from(field >= STAGE_1)
     }
@@ -460,19 +476,24 @@ impl Binding for Twin {
         });
         world.asks += 1;
         let asks = world.asks;
-        let done = (self.job.lock().unwrap())(asks)?;
+        let told = (self.job.lock().unwrap())(asks)?;
         let Some(first) = operations.first() else {
             return Ok(Asked::Running);
         };
         let route = self.route(first);
-        Ok(match done {
-            None => Asked::Running,
-            Some(()) => Asked::Answered(Answer {
-                outcomes: self.apply_all(&mut world, route, operations),
-                observed: None,
-                correlation: None,
-            }),
-        })
+        let mut outcomes = match told {
+            Told::Running => return Ok(Asked::Running),
+            Told::Partly => return Ok(Asked::Partly),
+            Told::Done | Told::Short => self.apply_all(&mut world, route, operations),
+        };
+        if matches!(told, Told::Short) {
+            outcomes.pop();
+        }
+        Ok(Asked::Answered(Answer {
+            outcomes,
+            observed: None,
+            correlation: None,
+        }))
     }
 }
 

@@ -12,8 +12,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::super::{
-    Account, DeliveryReport, Fate, Feed, FeedError, Ledger, LedgerError, Policy, Settled, VirtualClock,
-    deliver,
+    AcceptedJob, Account, DeliveryReport, Fate, Feed, FeedError, JobNumber, Ledger, LedgerError, Policy,
+    Settled, VirtualClock, deliver,
 };
 use super::fake::{Twin, identity};
 
@@ -85,6 +85,8 @@ impl Feed for List {
 #[derive(Default)]
 struct Notebook {
     settled: Mutex<Vec<Settled>>,
+    /// Tickets of accepted jobs, and whether they are finished.
+    jobs: Mutex<Vec<(String, bool)>>,
     read: Arc<AtomicUsize>,
     most_held: AtomicUsize,
     finals: AtomicUsize,
@@ -94,8 +96,23 @@ struct Notebook {
 
 #[async_trait]
 impl Ledger for Notebook {
-    async fn settle(&self, settled: Vec<Settled>) -> Result<(), LedgerError> {
+    async fn accepted(&self, job: AcceptedJob<'_>) -> Result<JobNumber, LedgerError> {
         sleep(self.takes).await;
+        if self.fails_after == Some(0) {
+            return Err(LedgerError("the disk is full".into()));
+        }
+        let mut jobs = self.jobs.lock().unwrap();
+        assert_eq!(job.operations.len(), job.fields.len());
+        assert_eq!(job.operations.len(), job.addresses.len());
+        jobs.push((job.ticket.id.clone(), false));
+        Ok(jobs.len() as u64 - 1)
+    }
+
+    async fn settle(&self, settled: Vec<Settled>, finished: Option<JobNumber>) -> Result<(), LedgerError> {
+        sleep(self.takes).await;
+        if let Some(number) = finished {
+            self.jobs.lock().unwrap()[number as usize].1 = true;
+        }
         let mut all = self.settled.lock().unwrap();
         let held = self.read.load(Ordering::Relaxed) - self.finals.load(Ordering::Relaxed);
         self.most_held.fetch_max(held, Ordering::Relaxed);
@@ -125,6 +142,8 @@ pub(super) struct Trial {
 pub(super) struct Ran {
     pub report: DeliveryReport,
     pub settled: Vec<Settled>,
+    /// Jobs accepted, and those of them that are still open.
+    pub jobs: (usize, usize),
     pub took: Duration,
     pub most_held: usize,
     pub twin: Arc<Twin>,
@@ -178,9 +197,11 @@ impl Trial {
         )
         .await;
         let settled = std::mem::take(&mut *ledger.settled.lock().unwrap());
+        let jobs = std::mem::take(&mut *ledger.jobs.lock().unwrap());
         Ran {
             report,
             settled,
+            jobs: (jobs.len(), jobs.iter().filter(|(_, finished)| !finished).count()),
             took: start.elapsed(),
             most_held: ledger.most_held.load(Ordering::Relaxed),
             twin: self.twin,

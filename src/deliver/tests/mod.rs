@@ -10,6 +10,7 @@ mod failures;
 mod jobs;
 mod limits;
 mod outages;
+mod resumed;
 mod rows;
 mod simulation;
 mod stops;

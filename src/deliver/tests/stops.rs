@@ -133,6 +133,24 @@ async fn an_answer_that_forgets_a_row_acknowledges_none() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_must_not_be_repeated_is_held_when_its_answer_is_not_understood() {
+    for kind in [ErrorKind::Contract, ErrorKind::Internal] {
+        let rules = Rules {
+            replay_safe: false,
+            ..Rules::default()
+        };
+        let odd = kind.clone();
+        let twin = Twin::new(rules).with_faults(move |_, _| Fault::After(of_kind(odd.clone(), "twin_odd")));
+        let ran = Trial::new(twin, unlimited(1), writes(30)).run().await.check();
+        let held = Fate::Held {
+            code: "twin_odd".into(),
+        };
+        assert_eq!((ran.count(|fate| *fate == held), ran.deferred()), (10, 20));
+        assert!(matches!(&ran.report.end, End::Stopped(error) if error.kind == kind));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_to_do_is_done_at_once() {
     let ran = Trial::new(Twin::new(Rules::default()), unlimited(1), Vec::new())
         .run()

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use outflow_sdk::ConnectorError;
-use outflow_sdk::descriptor::{DestinationDescriptor, ObjectKey, SourceDescriptor};
+use outflow_sdk::descriptor::{DestinationDescriptor, ObjectKey, ObjectKind, SourceDescriptor};
 use outflow_sdk::destination::{
-    AccountInfo, Binding, Capabilities, Destination, Field, Limits, Mode, ObjectSpec, Removed,
+    AccountInfo, Binding, Capabilities, Destination, Field, Limits, Mode, ObjectSpec, Removed, Route,
 };
 use outflow_sdk::secret::Secret;
 use outflow_sdk::source::{Advice, Column, Model, ReadRequest, Reading, Source};
@@ -141,6 +141,8 @@ pub(super) fn registry() -> Registry {
                 settings_schema: || schema_for!(CrmSettings),
                 mapping_schema: || schema_for!(CrmMapping),
                 object_key: None,
+                objects: &CONTACTS,
+                capabilities: |object| capabilities(object, &REMOVED),
                 open: |settings, _| {
                     let settings: CrmSettings = serde_json::from_value(settings)
                         .map_err(|error| ConnectorError::config("crm_settings", error.to_string()))?;
@@ -156,7 +158,7 @@ pub(super) fn registry() -> Registry {
                             Err(ConnectorError::config("crm_settings", message))
                         }
                         _ => Ok(Arc::new(Crm {
-                            removed: vec![Removed::Keep, Removed::Clear, Removed::Archive],
+                            removed: REMOVED.to_vec(),
                         })),
                     }
                 },
@@ -167,6 +169,8 @@ pub(super) fn registry() -> Registry {
                 settings_schema: || schema_for!(MailSettings),
                 mapping_schema: || schema_for!(MailMapping),
                 object_key: None,
+                objects: &[],
+                capabilities: |object| capabilities(object, &[]),
                 open: |_, _| Ok(Arc::new(Crm { removed: Vec::new() })),
             },
             DestinationDescriptor {
@@ -178,6 +182,8 @@ pub(super) fn registry() -> Registry {
                     key: "table_name",
                     object: "contacts",
                 }),
+                objects: &CONTACTS,
+                capabilities: |object| capabilities(object, &[]),
                 open: |_, _| Ok(Arc::new(Crm { removed: Vec::new() })),
             },
         ],
@@ -201,6 +207,46 @@ impl Source for Files {
     }
 }
 
+const REMOVED: [Removed; 3] = [Removed::Keep, Removed::Clear, Removed::Archive];
+
+const CONTACTS: [ObjectKind; 1] = [ObjectKind {
+    object: "contacts",
+    title: "people",
+}];
+
+fn capabilities(object: &str, removed: &[Removed]) -> Result<Capabilities, ConnectorError> {
+    if object != "contacts" {
+        return Err(
+            ConnectorError::config("crm_object", "there is no such object").with_hint("known: `contacts`")
+        );
+    }
+    let mut modes = vec![Mode::Upsert, Mode::Update];
+    if !removed.is_empty() {
+        modes.push(Mode::Mirror);
+    }
+    let route = |name, max_rows, writes, replay_safe| Route {
+        name,
+        lane: 0,
+        max_rows,
+        writes,
+        replay_safe,
+    };
+    Ok(Capabilities {
+        modes,
+        removed: removed.to_vec(),
+        match_fields: vec!["email".into()],
+        partial_records: true,
+        creates_fields: false,
+        routes: vec![
+            route("write", 1_500, true, true),
+            route("call", 1, true, false),
+            route("look", 20, false, true),
+        ],
+        max_body: 4_000_000,
+        notes: vec!["Nothing | nobody knows."],
+    })
+}
+
 struct Crm {
     removed: Vec<Removed>,
 }
@@ -208,21 +254,7 @@ struct Crm {
 #[async_trait]
 impl Destination for Crm {
     fn capabilities(&self, object: &str) -> Result<Capabilities, ConnectorError> {
-        if object != "contacts" {
-            return Err(ConnectorError::config("crm_object", "there is no such object")
-                .with_hint("known: `contacts`"));
-        }
-        let mut modes = vec![Mode::Upsert, Mode::Update];
-        if !self.removed.is_empty() {
-            modes.push(Mode::Mirror);
-        }
-        Ok(Capabilities {
-            modes,
-            removed: self.removed.clone(),
-            match_fields: vec!["email".into()],
-            partial_records: true,
-            creates_fields: false,
-        })
+        capabilities(object, &self.removed)
     }
 
     fn account_key(&self) -> String {

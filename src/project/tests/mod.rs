@@ -4,7 +4,7 @@
 
 mod committed;
 mod connections;
-mod double;
+pub(super) mod double;
 mod fields;
 mod later;
 mod mappings;

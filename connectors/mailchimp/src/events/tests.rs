@@ -113,6 +113,8 @@ async fn what_an_answer_means_for_an_event() {
         }
     }
     for (status, body, in_doubt) in [
+        (200, "<html>", true),
+        (200, "{}", true),
         (500, "{}", true),
         (502, "<html>", true),
         (504, "", true),

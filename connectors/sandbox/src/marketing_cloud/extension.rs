@@ -200,14 +200,14 @@ impl Extension {
         if !self.has_primary_key() && !insert_only {
             return Err("This Data Extension does not have any primary keys defined.".into());
         }
-        let key = self.folded(|at| match cells.get(at) {
+        let given = |at: usize| match cells.get(at) {
             Some(Some(cell)) if *cell != Cell::Null => Some(cell.text()),
             _ => None,
-        });
-        let Some(key) = key else {
-            let lacking = self.columns.iter().find(|column| column.primary);
-            let name = lacking.map_or("", |column| column.name.as_str());
-            return Err(null_in(name));
+        };
+        let Some(key) = self.folded(given) else {
+            let mut columns = self.columns.iter().enumerate();
+            let lacking = columns.find(|(at, column)| column.primary && given(*at).is_none());
+            return Err(null_in(lacking.map_or("", |(_, column)| column.name.as_str())));
         };
         let known = self
             .has_primary_key()
@@ -261,6 +261,13 @@ impl Extension {
 
     /// Deletes a row; what is wrong else.
     pub(super) fn delete(&mut self, names: &[(String, String)]) -> Result<(), Deleting> {
+        let is_primary = |name: &str| {
+            let mut columns = self.columns.iter().filter(|column| column.primary);
+            columns.any(|column| column.name.eq_ignore_ascii_case(name))
+        };
+        if !self.has_primary_key() || !names.iter().all(|(name, _)| is_primary(name)) {
+            return Err(Deleting::Key);
+        }
         let key = self.key_of(names).ok_or(Deleting::Key)?;
         let at = self.by_key.remove(&key).ok_or(Deleting::NotFound)?;
         if let Some(row) = self.rows.get_mut(at) {
@@ -288,7 +295,7 @@ impl Extension {
 
 /// Why a row is not deleted.
 pub(super) enum Deleting {
-    /// A column of the key is not given.
+    /// A column of the key is not given, or one that is none is; or there is no key.
     Key,
     /// There is no such row.
     NotFound,

@@ -132,11 +132,15 @@ pub(super) fn status(account: &Account, id: &str) -> Reply {
     )
 }
 
-/// `GET /data/v1/async/{id}/results?page=N`.
+/// `GET /data/v1/async/{id}/results?page=N`: there are none before the job is complete.
 pub(super) fn results(account: &Account, id: &str, page: usize, fault: Option<&FaultKind>) -> Reply {
     let mut state = account.state();
     let own = state.uuid();
-    let Some(job) = state.jobs.get(id).filter(|job| job.kind != JobKind::Lost) else {
+    let complete = millis(account.options.unseen).saturating_add(millis(account.options.running));
+    let Some(job) = state.jobs.get(id).filter(|job| {
+        let has_ended = !matches!(job.kind, JobKind::Lost | JobKind::Stuck);
+        has_ended && account.clock.now_ms() - job.submitted >= complete
+    }) else {
         return not_found(&own, id);
     };
     let from = page.saturating_sub(1).saturating_mul(PAGE);

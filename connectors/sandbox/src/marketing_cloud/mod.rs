@@ -16,6 +16,7 @@ mod jobs;
 mod options;
 mod page;
 mod rest;
+mod retrieve;
 mod soap;
 #[cfg(test)]
 mod tests;

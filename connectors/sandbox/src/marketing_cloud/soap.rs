@@ -8,6 +8,7 @@ use crate::server::{Answer, Asked};
 
 use super::account::Account;
 use super::extension::{Column, ColumnType, Deleting, Extension};
+use super::retrieve::retrieve;
 
 const XML: &str = "text/xml; charset=utf-8";
 /// Objects of one request.
@@ -38,17 +39,24 @@ pub(super) fn answer(account: &Account, asked: &Asked) -> Answer {
             "There is no body.",
         );
     };
-    let body = match message.tag_name().name() {
-        "RetrieveRequestMsg" => retrieve(account, unit, message),
-        "CreateRequest" => create(account, unit, message),
-        "UpdateRequest" => update(account, unit, message),
-        "DeleteRequest" => delete(account, unit, message),
-        "PerformRequestMsg" => perform(account, unit, message),
+    // Bare and quoted actions occur.
+    let action = asked
+        .headers
+        .get("soapaction")
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+        .trim_matches('"');
+    let body = match (action, message.tag_name().name()) {
+        ("Retrieve", "RetrieveRequestMsg") => retrieve(account, unit, message),
+        ("Create", "CreateRequest") => create(account, unit, message),
+        ("Update", "UpdateRequest") => update(account, unit, message),
+        ("Delete", "DeleteRequest") => delete(account, unit, message),
+        ("Perform", "PerformRequestMsg") => perform(account, unit, message),
         _ => {
             return fault(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "soap:Client",
-                "Unknown message.",
+                "Server did not recognize the value of HTTP Header SOAPAction, or it does not fit the message.",
             );
         }
     };
@@ -78,20 +86,24 @@ fn envelope(body: &str) -> String {
     )
 }
 
-fn is(node: &Node<'_, '_>, name: &str) -> bool {
+/// Whether a node is an element of this local name.
+pub(super) fn is(node: &Node<'_, '_>, name: &str) -> bool {
     node.is_element() && node.tag_name().name() == name
 }
 
-fn child<'a, 'i>(node: Node<'a, 'i>, name: &str) -> Option<Node<'a, 'i>> {
+/// Its first child of this local name.
+pub(super) fn child<'a, 'i>(node: Node<'a, 'i>, name: &str) -> Option<Node<'a, 'i>> {
     node.children().find(|child| is(child, name))
 }
 
-fn text(node: Node<'_, '_>, name: &str) -> String {
+/// Text of its first child of this local name, or nothing.
+pub(super) fn text(node: Node<'_, '_>, name: &str) -> String {
     let found = child(node, name);
     found.and_then(|node| node.text()).unwrap_or_default().to_owned()
 }
 
-fn leaf(out: &mut String, name: &str, text: &str) {
+/// Writes an element with text.
+pub(super) fn leaf(out: &mut String, name: &str, text: &str) {
     out.push('<');
     out.push_str(name);
     out.push('>');
@@ -108,117 +120,6 @@ fn object_type<'a>(node: Node<'a, '_>) -> &'a str {
         .find(|attribute| attribute.name() == "type")
         .map_or("", |attribute| attribute.value());
     named.rsplit(':').next().unwrap_or(named)
-}
-
-fn retrieve(account: &Account, unit: u64, message: Node<'_, '_>) -> String {
-    let mut state = account.state();
-    let id = state.uuid();
-    let request = child(message, "RetrieveRequest").unwrap_or(message);
-    let object = text(request, "ObjectType");
-    let filter = child(request, "Filter");
-    let property = filter.map(|filter| text(filter, "Property")).unwrap_or_default();
-    let values: Vec<String> = filter
-        .iter()
-        .flat_map(|filter| filter.children())
-        .filter(|node| is(node, "Value"))
-        .filter_map(|node| node.text().map(str::to_owned))
-        .collect();
-    let mut results = String::new();
-    let wanted = |text: &str| values.iter().any(|value| value.eq_ignore_ascii_case(text));
-    let own = state
-        .extensions
-        .iter()
-        .filter(|extension| extension.account == unit);
-    let status = match object.as_str() {
-        "DataExtension" => {
-            let fits = |extension: &&Extension| match property.as_str() {
-                "CustomerKey" => wanted(&extension.key),
-                "Name" => wanted(&extension.name),
-                "ObjectID" => wanted(&extension.id),
-                _ => true,
-            };
-            own.filter(fits)
-                .for_each(|extension| shown(&mut results, extension));
-            "OK".to_owned()
-        }
-        "DataExtensionField" => {
-            let fits =
-                |extension: &&Extension| property != "DataExtension.CustomerKey" || wanted(&extension.key);
-            for extension in own.filter(fits) {
-                // Columns come in no order of their own.
-                let columns: Vec<(usize, &Column)> = extension.columns.iter().enumerate().collect();
-                columns
-                    .iter()
-                    .rev()
-                    .for_each(|(at, column)| field(&mut results, extension, *at, column));
-            }
-            "OK".to_owned()
-        }
-        other => format!(
-            "Error: Unable to find a handler for object type: {other}. Object types are case-sensitive, check spelling."
-        ),
-    };
-    let mut out = String::from("<RetrieveResponseMsg xmlns=\"http://exacttarget.com/wsdl/partnerAPI\">");
-    leaf(&mut out, "OverallStatus", &status);
-    leaf(&mut out, "RequestID", &id);
-    out + &results + "</RetrieveResponseMsg>"
-}
-
-fn shown(out: &mut String, extension: &Extension) {
-    out.push_str("<Results xsi:type=\"DataExtension\"><PartnerKey xsi:nil=\"true\" />");
-    leaf(out, "ObjectID", &extension.id);
-    leaf(out, "CustomerKey", &extension.key);
-    leaf(out, "Name", &extension.name);
-    leaf(
-        out,
-        "IsSendable",
-        if extension.sendable.is_some() {
-            "true"
-        } else {
-            "false"
-        },
-    );
-    if let Some((column, subscriber)) = &extension.sendable {
-        out.push_str(
-            "<SendableDataExtensionField><PartnerKey xsi:nil=\"true\" /><ObjectID xsi:nil=\"true\" />",
-        );
-        leaf(out, "Name", column);
-        out.push_str("</SendableDataExtensionField><SendableSubscriberField>");
-        leaf(out, "Name", subscriber);
-        out.push_str("</SendableSubscriberField>");
-    }
-    out.push_str("</Results>");
-}
-
-fn field(out: &mut String, extension: &Extension, at: usize, column: &Column) {
-    out.push_str("<Results xsi:type=\"DataExtensionField\"><PartnerKey xsi:nil=\"true\" />");
-    leaf(out, "ObjectID", &format!("{}-{at}", extension.id));
-    leaf(
-        out,
-        "CustomerKey",
-        &format!("[{}].[{}]", extension.key, column.name),
-    );
-    leaf(out, "Name", &column.name);
-    out.push_str("<DefaultValue></DefaultValue>");
-    let length = match column.kind {
-        ColumnType::EmailAddress => Some(254),
-        ColumnType::Text | ColumnType::Decimal => column.length,
-        _ => None,
-    };
-    if let Some(length) = length {
-        leaf(out, "MaxLength", &length.to_string());
-    }
-    leaf(out, "IsRequired", if column.required { "true" } else { "false" });
-    leaf(out, "Ordinal", &at.to_string());
-    leaf(out, "IsPrimaryKey", if column.primary { "true" } else { "false" });
-    leaf(out, "FieldType", column.kind.word());
-    out.push_str("<DataExtension><PartnerKey xsi:nil=\"true\" /><ObjectID xsi:nil=\"true\" />");
-    leaf(out, "CustomerKey", &extension.key);
-    out.push_str("</DataExtension>");
-    if matches!(column.kind, ColumnType::Number | ColumnType::Decimal) {
-        leaf(out, "Scale", &column.scale.to_string());
-    }
-    out.push_str("</Results>");
 }
 
 /// What became of one object.
@@ -426,6 +327,7 @@ fn perform(account: &Account, unit: u64, message: Node<'_, '_>) -> String {
     leaf(&mut out, "StatusCode", status);
     out.push_str("</Result></Results>");
     leaf(&mut out, "OverallStatus", status);
+    leaf(&mut out, "OverallStatusMessage", "");
     leaf(&mut out, "RequestID", &id);
     out + "</PerformResponseMsg>"
 }

@@ -151,10 +151,9 @@ fn decimal(column: &Column, text: &str) -> Option<String> {
 /// A date as the server stores it: without zone, in UTC-6; what has a zone is converted.
 fn date(text: &str) -> Option<civil::DateTime> {
     let server = TimeZone::fixed(Offset::constant(-6));
+    // A date alone parses as a date with time, at midnight; the other way round the time would be lost.
     let at = if let Ok(instant) = text.parse::<jiff::Timestamp>() {
         server.to_datetime(instant)
-    } else if let Ok(date) = text.parse::<civil::Date>() {
-        date.at(0, 0, 0, 0)
     } else if let Ok(at) = text.parse::<civil::DateTime>() {
         at
     } else {
@@ -163,11 +162,9 @@ fn date(text: &str) -> Option<civil::DateTime> {
     (1753..=9999).contains(&at.year()).then_some(at)
 }
 
-/// `M/D/YYYY`, with or without a time.
+/// `M/D/YYYY`, alone or with a time as reads show it.
 fn american(text: &str) -> Option<civil::DateTime> {
-    let date = text.split(' ').next()?;
-    let mut parts = date.split('/').map(|part| part.parse::<i16>().ok());
-    let (month, day, year) = (parts.next()??, parts.next()??, parts.next()??);
-    let date = civil::Date::new(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()?;
-    Some(date.at(0, 0, 0, 0))
+    let with_time = civil::DateTime::strptime("%m/%d/%Y %I:%M:%S %p", text);
+    let at = with_time.or_else(|_| civil::Date::strptime("%m/%d/%Y", text).map(|date| date.at(0, 0, 0, 0)));
+    at.ok()
 }

@@ -18,12 +18,16 @@
 //! | DST-014 | sends once: one exchange for every request |
 //! | DST-015 | has the same target and schema print when asked again |
 //! | DST-016 | refuses an object it cannot have |
+//! | DST-017 | takes no route its capabilities do not list, and none of another size or replay safety |
+//! | DST-018 | builds no body over the size its capabilities state, unless one row needs it |
 
 use std::sync::Arc;
 
 use super::Violation;
 use super::script::{Script, answer, lost};
-use crate::destination::{Answer, Binding, Destination, Effect, Encoded, Operation, Outcome, Route, Sent};
+use crate::destination::{
+    Answer, Binding, Capabilities, Destination, Effect, Encoded, Operation, Outcome, Route, Sent,
+};
 use crate::error::{ConnectorError, ErrorKind};
 use crate::http::{ExchangeError, HttpResponse};
 
@@ -153,6 +157,7 @@ impl Suite<'_> {
             let route = binding.route(operation);
             let same = route == binding.route(operation) && route.max_rows > 0 && !route.name.is_empty();
             self.require("DST-004", same, || format!("row {}: {route:?}", operation.row));
+            self.listed(route);
         }
         let accepted = binding.inspect(&fixture.without_match).is_ok();
         self.require("DST-012", !accepted, || {
@@ -167,6 +172,21 @@ impl Suite<'_> {
         let (one, other) = ((fixture.another)(1), (fixture.another)(2));
         let apart = binding.identity(&one) != binding.identity(&other);
         self.require("DST-013", apart, || "two records have one identity".into());
+    }
+
+    /// Whether people were told of this route.
+    fn listed(&mut self, route: Route) {
+        let listed = self
+            .capabilities_of_object()
+            .is_some_and(|known| known.routes.contains(&Route { lane: 0, ..route }));
+        self.require("DST-017", listed, || {
+            format!("capabilities do not list {route:?}")
+        });
+    }
+
+    fn capabilities_of_object(&self) -> Option<Capabilities> {
+        let fixture = self.fixture;
+        fixture.destination.capabilities(&fixture.object).ok()
     }
 
     /// The fixture's operations by the route they take.
@@ -204,6 +224,17 @@ impl Suite<'_> {
         self.require("DST-007", fault.is_none(), || {
             format!("{name}: {}", fault.unwrap_or_default())
         });
+        self.size(&encoded);
+    }
+
+    fn size(&mut self, encoded: &Encoded) {
+        let most = self
+            .capabilities_of_object()
+            .map_or(usize::MAX, |known| known.max_body);
+        let size = encoded.request.body.len();
+        self.require("DST-018", size <= most || encoded.taken == 1, || {
+            format!("{}: {size} bytes", encoded.request.route.name)
+        });
     }
 
     /// A full request of many rows, and the rest of them in the next.
@@ -220,6 +251,7 @@ impl Suite<'_> {
         });
         let fault = fields_fault(&encoded, &operations);
         self.require("DST-007", fault.is_none(), || fault.unwrap_or_default());
+        self.size(&encoded);
     }
 
     async fn answers(&mut self, route: Route, operations: &[Operation]) {

@@ -39,6 +39,8 @@ enum Fault {
     SendsTwice,
     TargetChanges,
     AnyObject,
+    UnlistedRoute,
+    LargeBody,
 }
 
 struct Sample {
@@ -86,6 +88,12 @@ impl Destination for Sample {
             match_fields: vec!["email".into()],
             partial_records: false,
             creates_fields: false,
+            routes: vec![Route {
+                replay_safe: !self.is(Fault::UnlistedRoute),
+                ..route()
+            }],
+            max_body: if self.is(Fault::LargeBody) { 40 } else { 1_000 },
+            notes: Vec::new(),
         })
     }
 
@@ -338,6 +346,8 @@ async fn every_broken_rule_is_named() {
         (Fault::SendsTwice, "DST-014"),
         (Fault::TargetChanges, "DST-015"),
         (Fault::AnyObject, "DST-016"),
+        (Fault::UnlistedRoute, "DST-017"),
+        (Fault::LargeBody, "DST-018"),
     ] {
         assert_eq!(broken(fault).await, [rule], "a fault of {rule}");
     }

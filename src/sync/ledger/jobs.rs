@@ -1,0 +1,62 @@
+//! What is written down of a job when the destination accepts it.
+
+use outflow_sdk::destination::{Action, Operation};
+
+use super::{RunLedger, UnderWay, locked};
+use crate::deliver::{AcceptedJob, JobNumber};
+use crate::state::{Job, JobId, JobRow};
+
+impl RunLedger {
+    pub(super) fn job_id(&self, number: JobNumber) -> JobId {
+        JobId {
+            run: self.run,
+            number,
+        }
+    }
+
+    /// A job, with what is written when its rows are acknowledged.
+    pub(super) fn job(&self, number: JobNumber, job: &AcceptedJob<'_>) -> Job {
+        let under_way = locked(&self.under_way);
+        let rows = job.operations.iter().zip(job.fields).zip(&job.addresses);
+        let rows = rows.map(|((operation, fields), address)| {
+            let row = under_way.get(&operation.row);
+            self.job_row(row, operation, fields, address.as_deref())
+        });
+        Job {
+            id: self.job_id(number),
+            ticket: job.ticket.clone(),
+            replay_safe: job.replay_safe,
+            layout: self.layout,
+            schema_print: self.schema_print,
+            accepted_ms: self.clock.now_ms(),
+            rows: rows.collect(),
+        }
+    }
+
+    fn job_row(
+        &self,
+        row: Option<&UnderWay>,
+        operation: &Operation,
+        fields: &[u16],
+        address: Option<&str>,
+    ) -> JobRow {
+        let mut prints = row.map(|row| row.prints.clone()).unwrap_or_default();
+        let acknowledged = self.acknowledge(&mut prints, operation, fields);
+        let is_last = operation.pending.iter().all(|field| fields.contains(field));
+        let (removed, complete) = match operation.action {
+            Action::Write => (None, is_last && self.is_complete(&prints, operation)),
+            Action::Remove(rule) => (Some(rule), is_last || fields.is_empty()),
+        };
+        JobRow {
+            key: row.map_or(0, |row| row.key),
+            print: row.map_or(0, |row| row.print),
+            removed,
+            complete,
+            fields: acknowledged.iter().map(|(field, _)| *field).collect(),
+            prints: acknowledged.iter().map(|(_, print)| *print).collect(),
+            remote: operation.remote.as_deref().map(str::to_owned),
+            address: address.map(str::to_owned),
+            key_text: self.keep_key_text.then(|| operation.key.to_string()),
+        }
+    }
+}
