@@ -114,7 +114,7 @@ fn default_url() -> String {
     "https://crm.example".into()
 }
 
-pub(super) fn registry() -> Registry {
+pub(in crate::project) fn registry() -> Registry {
     Registry {
         sources: vec![SourceDescriptor {
             type_name: "files",
