@@ -110,7 +110,11 @@ pub(crate) fn capabilities(object: Object<'_>) -> Capabilities {
                 "`match:` is the data extension's primary key, all of it. One without a primary key cannot be synced.",
                 "Rows go out as asynchronous jobs whose results are read row by row; up to 50 rows that are left go \
                  out in one synchronous request.",
-                "One data extension is written by one request at a time: parallel writers of it deadlock.",
+                "One data extension is written by one request at a time unless `parallel:` says more: parallel \
+                 writers of it deadlock, and deadlocked rows are sent again.",
+                "A row whose primary key changed is written whole under the new one, then the old row is deleted.",
+                "Consent is All Subscribers' alone and is never written; a column named `Status` is a column like any \
+                 other.",
                 "Deletion goes by SOAP, which the credential must be allowed.",
                 "A column that is added later can be neither part of the primary key nor required.",
             ],

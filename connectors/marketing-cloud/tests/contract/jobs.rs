@@ -357,3 +357,26 @@ async fn a_row_with_an_unheard_of_status_is_in_doubt() {
     let done = outcomes(ask(&world, &rows, answer(200, body)).await.unwrap());
     assert_eq!(words(&done), ["in doubt", "applied"]);
 }
+
+#[tokio::test]
+async fn a_job_of_an_earlier_process_is_read_by_the_place_of_its_rows() {
+    let world = bound().await;
+    let mut rows = others(3);
+    for row in &mut rows {
+        row.record = Vec::new().into();
+        row.pending.clear();
+        row.key = "".into();
+    }
+    let done = outcomes(ask(&world, &rows, status("Complete", "OK")).await.unwrap());
+    assert_eq!(words(&done), ["applied"; 3]);
+    ask(&world, &rows, status("Complete", "Has Errors"))
+        .await
+        .unwrap();
+    let done = outcomes(ask(&world, &rows, page(1, 0..3, 3, &[(1, BAD)])).await.unwrap());
+    assert_eq!(words(&done), ["applied", "rejected invalid_email", "applied"]);
+    let told = |outcome: &Outcome| matches!(outcome, Outcome::Applied { remote: Some(_), .. });
+    assert!(
+        !done.iter().any(told),
+        "an address that is not known is not made up"
+    );
+}
