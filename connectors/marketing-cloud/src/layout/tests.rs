@@ -79,9 +79,9 @@ fn keys_that_marketing_cloud_takes_for_one_are_one_row() {
 fn an_address_and_its_row_are_one_record_halfway_through_a_new_key_too() {
     let layout = layout();
     let ann = layout.identity(&row(1, "Ann", &[]));
-    assert_eq!(layout.address("[\"ANN \"]"), ann);
-    assert_eq!(layout.address("+[\"ann\"]"), ann);
-    assert_ne!(layout.address("[\"bob\"]"), ann);
+    assert_eq!(layout.record_of("[\"ANN \"]"), ann);
+    assert_eq!(layout.record_of("+[\"ann\"]"), ann);
+    assert_ne!(layout.record_of("[\"bob\"]"), ann);
 }
 
 #[test]
