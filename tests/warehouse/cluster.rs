@@ -157,17 +157,19 @@ impl Drop for Cluster {
     }
 }
 
-/// A shell that runs the server until its own standard input closes.
+/// A shell that runs the server until its own standard input closes, and then removes its folder. No query
+/// can fill the disk.
 fn keep(bin: &Path, folder: &Path, port: u16, user: Option<(u32, u32)>) -> Child {
     let script = r#"
         "$1/postgres" -D "$2/data" -p "$3" -k "$2" -c listen_addresses=127.0.0.1 -c fsync=off \
             -c ssl=on -c ssl_cert_file="$2/server.pem" -c ssl_key_file="$2/server.key" \
-            -c max_connections=40 >>"$2/log" 2>&1 </dev/null &
+            -c max_connections=40 -c temp_file_limit=1GB -c max_wal_size=256MB >>"$2/log" 2>&1 </dev/null &
         server=$!
-        { read -r _ || true; kill -INT $server 2>/dev/null; sleep 10; kill -9 $server 2>/dev/null; } <&3 &
+        { read -r _ || true; touch "$2/over"; kill -INT $server 2>/dev/null; sleep 10; kill -9 $server 2>/dev/null; } <&3 &
         keeper=$!
         wait $server
         kill $keeper 2>/dev/null
+        [ -e "$2/over" ] && rm -rf "$2"
     "#;
     // The reader must not get /dev/null, which background commands of a shell read from.
     let script = format!("exec 3<&0\n{script}");

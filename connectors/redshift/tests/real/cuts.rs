@@ -164,8 +164,9 @@ async fn a_read_nobody_wants_any_more_is_cancelled_at_the_server() {
     let running = "SELECT count(*) FROM pg_stat_activity \
                    WHERE application_name = 'outflow/dropped/run-1' AND state = 'active'";
     for text in [
-        // Rows without end, and a wait without a row.
-        "select n as id from generate_series(1, 1000000000000) n",
+        // Rows without end, and a wait without a row. The first stands in the select list: in FROM the server
+        // would write all its rows to disk before it gave one.
+        "select generate_series(1, 1000000000000) as id",
         "select n as id, pg_sleep(case n when 10001 then 600 else 0 end) as b from generate_series(1, 20000) n",
     ] {
         let mut asked = request(sql(text), &[]);
