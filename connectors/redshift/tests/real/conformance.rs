@@ -50,7 +50,7 @@ fn fixture(source: Arc<dyn Source>) -> Fixture {
         rows,
         empty: Model::Table("Shop.Nobody".into()),
         sql: Some(SqlFixture {
-            good: "SELECT * FROM shop.people -- all of them".into(),
+            good: "SELECT * -- all of them\nFROM shop.people".into(),
             writing: "DELETE FROM shop.people".into(),
             malformed: "SELECT id FORM shop.people".into(),
         }),
