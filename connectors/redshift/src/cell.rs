@@ -280,7 +280,7 @@ fn zone(text: &str) -> Result<i64, Unfit> {
 pub(crate) fn bytes(text: &str, out: &mut Vec<u8>) -> Result<(), Unfit> {
     out.clear();
     let digits = text.strip_prefix("\\x").unwrap_or(text).as_bytes();
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         return Err(Unfit::Malformed);
     }
     let nibble = |byte: &u8| char::from(*byte).to_digit(16).ok_or(Unfit::Malformed);

@@ -105,10 +105,10 @@ impl Reader {
                 }
                 _ => return Err(self.astray("something between the rows")),
             };
-            if let Some(batch) = batch {
-                if events.send(Ok(ReadEvent::Batch(batch))).await.is_err() {
-                    return Ok(None);
-                }
+            if let Some(batch) = batch
+                && events.send(Ok(ReadEvent::Batch(batch))).await.is_err()
+            {
+                return Ok(None);
             }
             message = self.next().await?;
         }

@@ -14,10 +14,10 @@ use crate::dialect::Dialect;
 /// `Config` with the place, when it is none, several, or does not read.
 pub(crate) fn single(sql: &str, dialect: Dialect) -> Result<&str, ConnectorError> {
     let body = Scan::new(sql, false).run().map_err(|fault| fault.told(sql))?;
-    if dialect == Dialect::Redshift {
-        if let Err(fault @ Fault::Several(_)) = Scan::new(sql, true).run() {
-            return Err(fault.told(sql));
-        }
+    if dialect == Dialect::Redshift
+        && let Err(fault @ Fault::Several(_)) = Scan::new(sql, true).run()
+    {
+        return Err(fault.told(sql));
     }
     Ok(body)
 }

@@ -92,10 +92,10 @@ async fn interrupted(
     let mut interrupt = Some(interrupt);
     let mut seen = 0;
     loop {
-        if seen == batches {
-            if let Some(interrupt) = interrupt.take() {
-                tokio::task::block_in_place(interrupt);
-            }
+        if seen == batches
+            && let Some(interrupt) = interrupt.take()
+        {
+            tokio::task::block_in_place(interrupt);
         }
         match reading.events.next().await {
             Some(Ok(ReadEvent::Batch(batch))) => {

@@ -90,12 +90,12 @@ async fn carry(client: TcpStream, server: u16, spoil: Spoil, count: Arc<AtomicU6
             _ => out.append(&mut pending),
         }
         let before = count.fetch_add(out.len() as u64, Ordering::Relaxed);
-        if let Spoil::CutAfter(limit) = spoil {
-            if before + out.len() as u64 >= limit {
-                out.truncate(usize::try_from(limit - before).unwrap());
-                let _ = to_client.write_all(&out).await;
-                break;
-            }
+        if let Spoil::CutAfter(limit) = spoil
+            && before + out.len() as u64 >= limit
+        {
+            out.truncate(usize::try_from(limit - before).unwrap());
+            let _ = to_client.write_all(&out).await;
+            break;
         }
         if to_client.write_all(&out).await.is_err() {
             break;
