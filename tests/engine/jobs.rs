@@ -1,5 +1,6 @@
 //! Jobs that a destination accepted before the process ended: the next one settles them.
 
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -111,9 +112,27 @@ impl World {
     }
 
     fn open_jobs(&self) -> usize {
-        let store = Store::open(&self.folder.path().join(".outflow"), Access::Read).unwrap();
-        let id = store.sync("sfmc").unwrap().unwrap().id;
-        store.open_jobs(id).unwrap().len()
+        self.stored_jobs().unwrap()
+    }
+
+    /// None while there is no state yet.
+    fn stored_jobs(&self) -> Option<usize> {
+        let store = Store::open(&self.folder.path().join(".outflow"), Access::Read).ok()?;
+        let id = store.sync("sfmc").ok()??.id;
+        Some(store.open_jobs(id).ok()?.len())
+    }
+
+    /// The program in a process of its own.
+    fn outflow(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_outflow"));
+        command.arg("-C").arg(self.folder.path()).args(arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        command
+    }
+
+    fn json(&self, arguments: &[&str]) -> serde_json::Value {
+        let said = self.outflow(arguments).output().unwrap();
+        serde_json::from_slice(&said.stdout).unwrap()
     }
 }
 
@@ -162,4 +181,32 @@ async fn what_a_lost_job_may_have_written_is_sent_again_even_if_it_is_taken_back
     assert_eq!(runs.0.tally.updated, u64::from(ROWS), "{:?}", runs.0.tally);
     assert_eq!(world.city(7).as_deref(), Some("Oslo"));
     assert_eq!(world.open_jobs(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_kill_the_job_is_told_of_and_the_next_run_settles_it() {
+    let world = World::new().await;
+    world.model("Oslo");
+    let mut child = world.outflow(&["run"]).spawn().unwrap();
+    while world.stored_jobs().unwrap_or(0) == 0 {
+        assert!(child.try_wait().unwrap().is_none(), "it waits for its job");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    let status = world.json(&["status", "--json"]);
+    assert_eq!(status["syncs"][0]["open_jobs"], 1, "{status}");
+    assert_eq!(status["syncs"][0]["open_job_rows"], ROWS, "{status}");
+    let plan = world.json(&["plan", "--json", "--summary"]);
+    assert_eq!(plan["syncs"][0]["open_jobs"], 1, "{plan}");
+    let why = world.json(&["explain", "sfmc", "7", "--json"]);
+    assert!(why["reason"].as_str().unwrap().contains("sent in a job"), "{why}");
+
+    world.twin.advance_clock(Duration::from_secs(10_000));
+    let run = world.json(&["run", "--json"]);
+    assert_eq!(run["syncs"][0]["unchanged"], ROWS, "{run}");
+    assert_eq!((world.twin.jobs(), world.open_jobs()), (1, 0));
+    let why = world.json(&["explain", "sfmc", "7", "--json"]);
+    assert!(why["reason"].as_str().unwrap().contains("acknowledged"), "{why}");
 }
