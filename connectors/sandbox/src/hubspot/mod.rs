@@ -48,6 +48,7 @@ use std::sync::Arc;
 use hyper::StatusCode;
 use serde_json::json;
 
+use crate::front_page::Glance;
 use crate::server::{Answer, Asked, Ending, Server, Service};
 
 pub use crate::log::LoggedRequest;
@@ -117,6 +118,12 @@ impl Twin {
     /// Drops the faults still waiting.
     pub fn clear_faults(&self) {
         self.account.faults().clear();
+    }
+
+    /// Writes what it has for a search.
+    pub(crate) fn glance(&self) -> Glance {
+        let account = Arc::clone(&self.account);
+        Box::new(move |html, search| page::glance(html, &account, search))
     }
 
     /// Saves records, definitions and lists to the data folder, if there is one.

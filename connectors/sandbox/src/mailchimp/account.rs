@@ -39,6 +39,8 @@ pub(super) struct State {
     pub(super) connections: Option<usize>,
     pub(super) latency: std::time::Duration,
     pub(super) rng: StdRng,
+    /// How often a kept account was started before: ids of one start are not those of another.
+    pub(super) starts: u64,
 }
 
 impl Account {
@@ -91,7 +93,16 @@ impl State {
             connections: options.connections,
             latency: options.latency,
             rng: StdRng::seed_from_u64(options.seed),
+            starts: 0,
         }
+    }
+
+    /// Takes over what an earlier start kept: its audiences, and how many starts it had before.
+    pub(super) fn restore(&mut self, options: &Options, mut audiences: Vec<Audience>, starts: u64) {
+        audiences.iter_mut().for_each(Audience::index);
+        self.audiences = audiences;
+        self.starts = starts + 1;
+        self.rng = StdRng::seed_from_u64(options.seed.wrapping_add(self.starts));
     }
 
     /// A fresh id in the form of a UUID.

@@ -34,6 +34,7 @@ mod problem;
 mod query;
 mod render;
 mod segments;
+mod snapshot;
 mod subscribe;
 mod tags;
 #[cfg(test)]
@@ -47,6 +48,7 @@ use std::sync::Arc;
 use hyper::StatusCode;
 use serde_json::json;
 
+use crate::front_page::Glance;
 use crate::server::{Answer, Asked, Ending, Server, Service};
 
 use account::Account;
@@ -62,7 +64,7 @@ pub use options::{BadTag, LargeCount, LongValue, NullValue, Options, Overload, W
 /// Id of the audience there is from the start.
 pub const AUDIENCE: &str = "a1b2c3d4e5";
 
-/// A running twin; dropping it stops the server.
+/// A running twin; dropping it stops the server and saves its data, if it has a folder.
 pub struct Twin {
     account: Arc<Account>,
     server: Server,
@@ -72,10 +74,11 @@ impl Twin {
     /// Starts a twin on the current tokio runtime.
     ///
     /// # Errors
-    /// The address cannot be bound.
+    /// The address cannot be bound, or saved data cannot be read.
     pub async fn start(options: Options) -> io::Result<Self> {
         let listen = options.listen;
         let account = Arc::new(Account::new(options));
+        snapshot::load(&account)?;
         let server = Server::start(listen, Arc::new(Front(Arc::clone(&account)))).await?;
         Ok(Self { account, server })
     }
@@ -118,6 +121,28 @@ impl Twin {
     /// Drops the faults still waiting.
     pub fn clear_faults(&self) {
         self.account.faults().clear();
+    }
+
+    /// Writes what it has for a search.
+    pub(crate) fn glance(&self) -> Glance {
+        let account = Arc::clone(&self.account);
+        Box::new(move |html, search| page::glance(html, &account, search))
+    }
+
+    /// Saves audiences and members to the data folder, if there is one.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn save(&self) -> io::Result<()> {
+        snapshot::save(&self.account)
+    }
+}
+
+impl Drop for Twin {
+    fn drop(&mut self) {
+        if let Err(error) = snapshot::save(&self.account) {
+            tracing::error!(%error, "the sandbox's data could not be saved");
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
 use crate::log::Log;
@@ -14,6 +15,7 @@ use super::extension::Extension;
 use super::faults::Queue;
 use super::jobs::Job;
 use super::options::Options;
+use super::subscribers::Subscriber;
 
 /// One tenant: settings that do not change, and what does behind three locks.
 #[derive(Debug)]
@@ -34,7 +36,7 @@ pub(super) struct Token {
 }
 
 /// An entry event that was fired.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FiredEvent {
     /// Whose it is.
     pub contact_key: String,
@@ -44,17 +46,30 @@ pub struct FiredEvent {
     pub data: serde_json::Value,
 }
 
-/// What requests change.
-#[derive(Debug)]
+/// What requests change, and what of it outlives a stop: tokens do not.
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct State {
     pub(super) extensions: Vec<Extension>,
+    #[serde(skip)]
     pub(super) tokens: HashMap<String, Token>,
     pub(super) jobs: HashMap<String, Job>,
     pub(super) events: Vec<FiredEvent>,
     pub(super) entry_sources: Vec<String>,
+    #[serde(default)]
+    pub(super) subscribers: Vec<Subscriber>,
+    #[serde(skip)]
     pub(super) tokens_given: u64,
+    #[serde(skip)]
     pub(super) latency: Duration,
+    #[serde(skip, default = "unseeded")]
     pub(super) rng: StdRng,
+    /// How often a kept account was started before: ids of one start are not those of another.
+    pub(super) starts: u64,
+}
+
+/// A generator that [`State::resume`] replaces.
+fn unseeded() -> StdRng {
+    StdRng::seed_from_u64(0)
 }
 
 impl Account {
@@ -110,10 +125,20 @@ impl State {
             jobs: HashMap::new(),
             events: Vec::new(),
             entry_sources: Vec::new(),
+            subscribers: Vec::new(),
             tokens_given: 0,
             latency: options.latency,
             rng: StdRng::seed_from_u64(options.seed),
+            starts: 0,
         }
+    }
+
+    /// Makes a state that was read back one to go on with.
+    pub(super) fn resume(&mut self, options: &Options) {
+        self.starts += 1;
+        self.extensions.iter_mut().for_each(Extension::index);
+        self.latency = options.latency;
+        self.rng = StdRng::seed_from_u64(options.seed.wrapping_add(self.starts));
     }
 
     /// A fresh id in the form of a UUID.

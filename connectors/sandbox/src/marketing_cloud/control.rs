@@ -14,6 +14,7 @@ use super::account::Account;
 use super::arrange;
 use super::extension::{Column, ColumnType};
 use super::faults::Fault;
+use super::subscribers::Subscriber;
 
 const JSON: &str = "application/json";
 
@@ -89,6 +90,7 @@ fn control(account: &Account, asked: &Asked) -> Result<Value, Refused> {
             let columns: Result<Vec<Column>, Refused> = body.columns.into_iter().map(column).collect();
             arrange::define(account, &body.key, columns?);
         }
+        (Method::PUT, "/_twin/subscribers") => arrange::put_subscriber(account, parse::<Subscriber>(asked)?),
         (Method::GET, "/_twin/events") => {
             let state = account.state();
             return Ok(state

@@ -2,6 +2,7 @@
 //! every row in the order they were submitted.
 
 use hyper::StatusCode;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::account::{Account, State};
@@ -16,7 +17,7 @@ const MOST_BYTES: usize = 5_900_000;
 const PAGE: usize = 50;
 
 /// One job.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Job {
     submitted: i64,
     kind: JobKind,
@@ -24,7 +25,7 @@ pub(super) struct Job {
     results: Vec<Option<String>>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum JobKind {
     Fine,
     ErrorFirst,

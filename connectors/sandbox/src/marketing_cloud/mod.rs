@@ -1,11 +1,12 @@
 //! A twin of Marketing Cloud Engagement: tokens of business units, data extensions with their schema
-//! (SOAP) and rows (asynchronous jobs, synchronous row sets, SOAP deletion), entry events, faults.
+//! (SOAP) and rows (asynchronous jobs, synchronous row sets, SOAP deletion), All Subscribers for reading,
+//! entry events, faults.
 //!
 //! One port serves authentication (`/v2/token`), REST and SOAP (`/Service.asmx`, in any case); the
 //! answer to a token names it for the others. Outside the API's space there are a page for people at
 //! `/` and control paths for other processes: `POST|DELETE /_twin/faults`, `GET|DELETE
 //! /_twin/requests`, `POST /_twin/reset`, `POST /_twin/clock`, `PUT /_twin/latency`,
-//! `POST /_twin/extensions`, `GET /_twin/rows/{key}`, `GET /_twin/events`.
+//! `POST /_twin/extensions`, `PUT /_twin/subscribers`, `GET /_twin/rows/{key}`, `GET /_twin/events`.
 
 mod account;
 mod arrange;
@@ -17,7 +18,9 @@ mod options;
 mod page;
 mod rest;
 mod retrieve;
+mod snapshot;
 mod soap;
+mod subscribers;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -27,6 +30,7 @@ use std::sync::Arc;
 
 use hyper::StatusCode;
 
+use crate::front_page::Glance;
 use crate::server::{Answer, Asked, Ending, Server, Service};
 
 use account::Account;
@@ -36,8 +40,9 @@ pub use account::FiredEvent;
 pub use extension::{Column, ColumnType};
 pub use faults::{Fault, FaultKind};
 pub use options::Options;
+pub use subscribers::{Subscriber, SubscriberStatus};
 
-/// A running twin; dropping it stops the server.
+/// A running twin; dropping it stops the server and saves its data, if it has a folder.
 pub struct Twin {
     account: Arc<Account>,
     server: Server,
@@ -47,10 +52,11 @@ impl Twin {
     /// Starts a twin on the current tokio runtime.
     ///
     /// # Errors
-    /// The address cannot be bound.
+    /// The address cannot be bound, or saved data cannot be read.
     pub async fn start(options: Options) -> io::Result<Self> {
         let listen = options.listen;
         let account = Arc::new(Account::new(options));
+        snapshot::load(&account)?;
         let server = Server::start(listen, Arc::new(Front(Arc::clone(&account)))).await?;
         Ok(Self { account, server })
     }
@@ -63,6 +69,11 @@ impl Twin {
     /// Requests to the API, oldest first, as many as are kept; those for tokens included.
     pub fn requests(&self) -> Vec<LoggedRequest> {
         self.account.log().all()
+    }
+
+    /// Requests to the API since the start or the last [`Twin::clear_requests`], kept or not.
+    pub fn request_count(&self) -> u64 {
+        self.account.log().count()
     }
 
     /// Requests that are being answered, those whose client went away included.
@@ -88,6 +99,28 @@ impl Twin {
     /// Drops the faults still waiting.
     pub fn clear_faults(&self) {
         self.account.faults().clear();
+    }
+
+    /// Writes what it has for a search.
+    pub(crate) fn glance(&self) -> Glance {
+        let account = Arc::clone(&self.account);
+        Box::new(move |html, search| page::glance(html, &account, search))
+    }
+
+    /// Saves data extensions, jobs and events to the data folder, if there is one.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn save(&self) -> io::Result<()> {
+        snapshot::save(&self.account)
+    }
+}
+
+impl Drop for Twin {
+    fn drop(&mut self) {
+        if let Err(error) = snapshot::save(&self.account) {
+            tracing::error!(%error, "the sandbox's data could not be saved");
+        }
     }
 }
 
