@@ -9,7 +9,7 @@ use outflow_sdk::destination::{
 };
 use outflow_sdk::{ConnectorError, ErrorKind};
 
-use crate::capabilities::{DELETE, ROWS};
+use crate::capabilities::{CONSENT, DELETE, ROWS};
 use crate::client::Client;
 use crate::hands::Hands;
 use crate::interpret;
@@ -78,6 +78,16 @@ impl RowBinding {
             operation.pending.clear();
         }
         Some(self.layout.encode(request.route, &operations).request)
+    }
+
+    /// Asks All Subscribers about the people behind rows.
+    async fn look_up(&self, request: &Request, operations: &[Operation]) -> Result<Sent, ConnectorError> {
+        let mut subscribers = Vec::new();
+        if self.layout.leads_somewhere(operations) {
+            let body = String::from_utf8_lossy(&request.body).into_owned();
+            subscribers = self.client.retrieve_all("Subscriber", body).await?;
+        }
+        Ok(settled(self.layout.consent(operations, &subscribers)))
     }
 
     /// Deletes rows, but those whose keys other rows have by now.
@@ -153,6 +163,8 @@ impl Binding for RowBinding {
     async fn send(&self, request: &Request, operations: &[Operation]) -> Result<Sent, ConnectorError> {
         if request.route.name == DELETE.name {
             self.delete(request, operations).await
+        } else if request.route.name == CONSENT.name {
+            self.look_up(request, operations).await
         } else {
             self.write(request, operations).await
         }

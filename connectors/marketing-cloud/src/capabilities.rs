@@ -33,6 +33,8 @@ pub(crate) const DIRECT_ROWS: usize = 50;
 pub(crate) const DIRECT_COLUMNS: usize = 50;
 /// Rows in one SOAP request.
 const DELETE_ROWS: usize = 200;
+/// Subscribers asked for in one SOAP request.
+const LOOKUP_ROWS: usize = 200;
 /// Largest body we build, in bytes: about 5.9 MB are taken.
 pub(crate) const MAX_BODY: usize = 5_500_000;
 /// Largest body of a synchronous request, in bytes: 5 MB are taken.
@@ -44,6 +46,15 @@ pub(crate) const ROWS: Route = Route {
     lane: 0,
     max_rows: JOB_ROWS,
     writes: true,
+    replay_safe: true,
+};
+
+/// Asks All Subscribers about rows that are to be written.
+pub(crate) const CONSENT: Route = Route {
+    name: "consent",
+    lane: 0,
+    max_rows: LOOKUP_ROWS,
+    writes: false,
     replay_safe: true,
 };
 
@@ -104,7 +115,7 @@ pub(crate) fn capabilities(object: Object<'_>) -> Capabilities {
             match_fields: Vec::new(),
             partial_records: true,
             creates_fields: true,
-            routes: vec![ROWS, DELETE],
+            routes: vec![ROWS, CONSENT, DELETE],
             max_body: MAX_BODY,
             notes: vec![
                 "`match:` is the data extension's primary key, all of it. One without a primary key cannot be synced.",
@@ -114,7 +125,8 @@ pub(crate) fn capabilities(object: Object<'_>) -> Capabilities {
                  writers of it deadlock, and deadlocked rows are sent again.",
                 "A row whose primary key changed is written whole under the new one, then the old row is deleted.",
                 "Consent is All Subscribers' alone and is never written; a column named `Status` is a column like any \
-                 other.",
+                 other. With `respect_unsubscribes: true` rows of people who are Unsubscribed, Held or Deleted there \
+                 are `suppressed`.",
                 "Deletion goes by SOAP, which the credential must be allowed.",
                 "A column that is added later can be neither part of the primary key nor required.",
             ],

@@ -67,6 +67,7 @@ pub(crate) fn problems(
     );
     problems.extend(clearing(spec, extension));
     problems.extend(sendable(spec, options));
+    problems.extend(subscribers(spec, options, extension));
     problems
 }
 
@@ -172,6 +173,37 @@ fn sendable(spec: &ObjectSpec, options: &MappingOptions) -> Option<FieldProblem>
             sendable.column
         ),
         "map it, or name a mapped column in `create_data_extension: { sendable: { column: … } }`",
+    ))
+}
+
+/// Whoever is to be looked up in All Subscribers must be led to by what is mapped.
+fn subscribers(spec: &ObjectSpec, options: &MappingOptions, extension: &Extension) -> Option<FieldProblem> {
+    if !options.respect_unsubscribes {
+        return None;
+    }
+    let Some(sendable) = &extension.sendable else {
+        return Some(error(
+            None,
+            "not_sendable",
+            format!(
+                "`respect_unsubscribes` needs a sendable data extension, and the rows of `{}` lead to no subscribers",
+                extension.key
+            ),
+            "make it sendable in Contact Builder, or remove `respect_unsubscribes`",
+        ));
+    };
+    let mut fields = spec.fields.iter();
+    if fields.any(|field| field.name.eq_ignore_ascii_case(&sendable.column)) {
+        return None;
+    }
+    Some(error(
+        Some(&sendable.column),
+        "unmapped_subscriber",
+        format!(
+            "`respect_unsubscribes` needs `{}`, which leads to the subscriber, and the mapping does not have it",
+            sendable.column
+        ),
+        "map it",
     ))
 }
 
