@@ -68,6 +68,16 @@ pub(crate) const DELETE: Route = Route {
     replay_safe: true,
 };
 
+/// Asks for contacts to be deleted in the whole enterprise.
+pub(crate) const CONTACTS: Route = Route {
+    name: "contact_delete",
+    lane: 0,
+    max_rows: DELETE_ROWS,
+    writes: true,
+    // A contact that is gone, or going, is not deleted twice.
+    replay_safe: true,
+};
+
 /// Fires one journey entry event.
 pub(crate) const EVENT: Route = Route {
     name: "event",
@@ -115,7 +125,7 @@ pub(crate) fn capabilities(object: Object<'_>) -> Capabilities {
             match_fields: Vec::new(),
             partial_records: true,
             creates_fields: true,
-            routes: vec![ROWS, CONSENT, DELETE],
+            routes: vec![ROWS, CONSENT, CONTACTS, DELETE],
             max_body: MAX_BODY,
             notes: vec![
                 "`match:` is the data extension's primary key, all of it. One without a primary key cannot be synced.",
@@ -128,6 +138,8 @@ pub(crate) fn capabilities(object: Object<'_>) -> Capabilities {
                  other. With `respect_unsubscribes: true` rows of people who are Unsubscribed, Held or Deleted there \
                  are `suppressed`.",
                 "Deletion goes by SOAP, which the credential must be allowed.",
+                "Contacts are deleted only with `removed: delete` and `yes_delete_contacts_everywhere: true`; that is \
+                 enterprise-wide, takes hours or days, and cannot be undone. Otherwise rows go and contacts stay.",
                 "A column that is added later can be neither part of the primary key nor required.",
             ],
         },

@@ -110,6 +110,11 @@ pub struct MappingOptions {
     /// request for every 200 changed rows; needs the scope `list_and_subscribers_read`. All Subscribers
     /// itself is never written.
     pub respect_unsubscribes: bool,
+    /// With `removed: delete`: also delete the contact of a row that left the model, in every business unit and
+    /// channel of the enterprise. Marketing Cloud does that within hours or days, and it cannot be undone. The
+    /// data extension's primary key must be the contact key and nothing else, and lead to the subscriber; needs the scope
+    /// `list_and_subscribers_write`.
+    pub yes_delete_contacts_everywhere: bool,
     /// Key of the entry event (`APIEvent-…`) that a mapping with `object: journey_event` fires.
     pub event_definition_key: Option<String>,
 }

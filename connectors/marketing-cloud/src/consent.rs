@@ -8,14 +8,13 @@
 //! Unsubscribed and Deleted.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use outflow_sdk::destination::{Encoded, Operation, Outcome, Rejection, Request, Route};
 
 use crate::client::{SOAP_PATH, SOAP_TYPE};
 use crate::config::SubscriberField;
-use crate::layout::{Layout, looked_up};
+use crate::layout::{Layout, goes_on};
 use crate::soap::{self, Element};
 use crate::values;
 
@@ -78,7 +77,7 @@ impl Layout {
     /// not among the subscribers goes on: nobody has unsubscribed.
     pub(crate) fn consent(&self, operations: &[Operation], subscribers: &[Element]) -> Vec<Outcome> {
         let Some(relation) = self.relation else {
-            return operations.iter().map(go_on).collect();
+            return operations.iter().map(goes_on).collect();
         };
         let mut opted_out: HashMap<String, &str> = HashMap::new();
         for subscriber in subscribers {
@@ -93,7 +92,7 @@ impl Layout {
             let person = relation.of(operation).map(|text| values::fold(&text));
             match person.and_then(|person| opted_out.get(&person)) {
                 Some(status) => Outcome::Suppressed(self.suppressed(relation, status)),
-                None => go_on(operation),
+                None => goes_on(operation),
             }
         };
         operations.iter().map(outcome).collect()
@@ -107,12 +106,6 @@ impl Layout {
                 "the person is {status} in All Subscribers, and the mapping says `respect_unsubscribes: true`"
             ),
         }
-    }
-}
-
-fn go_on(operation: &Operation) -> Outcome {
-    Outcome::Resolved {
-        remote: Arc::from(looked_up(operation)),
     }
 }
 

@@ -216,6 +216,7 @@ impl MarketingCloud {
                 keys: keys.collect(),
                 instants: options.instants,
                 relation,
+                deletes_contacts: options.yes_delete_contacts_everywhere,
             },
             problems,
             schema_print: xxh3_64(print.as_bytes()),

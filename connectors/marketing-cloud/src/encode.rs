@@ -6,7 +6,9 @@ use outflow_sdk::value::Value;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use crate::capabilities::{CONSENT, DELETE, DIRECT_COLUMNS, DIRECT_ROWS, MAX_BODY, MAX_DIRECT_BODY};
+use crate::capabilities::{
+    CONSENT, CONTACTS, DELETE, DIRECT_COLUMNS, DIRECT_ROWS, MAX_BODY, MAX_DIRECT_BODY,
+};
 use crate::client::{SOAP_PATH, SOAP_TYPE};
 use crate::layout::{Layout, known_address};
 use crate::soap;
@@ -37,6 +39,9 @@ impl Layout {
     pub(crate) fn encode(&self, route: Route, operations: &[Operation]) -> Encoded {
         if route.name == DELETE.name {
             return self.encode_delete(route, operations);
+        }
+        if route.name == CONTACTS.name {
+            return self.encode_contacts(route, operations);
         }
         if route.name == CONSENT.name {
             return self.encode_lookup(route, operations);

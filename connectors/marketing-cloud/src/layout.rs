@@ -6,7 +6,7 @@ use outflow_sdk::destination::{Action, Effect, Operation, Outcome, Rejection, Re
 use outflow_sdk::value::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::capabilities::{CONSENT, DELETE, ROWS};
+use crate::capabilities::{CONSENT, CONTACTS, DELETE, ROWS};
 use crate::config::Instants;
 use crate::consent::Relation;
 use crate::extension::Column;
@@ -16,7 +16,8 @@ use crate::values::{self, INVALID_TEXT};
 /// Marks the address of a row whose new key is written and whose old one is still to be deleted.
 const RENAMED: char = '+';
 
-/// Marks the address of a row, known or not, whose person was looked up in this run. It is never kept.
+/// Marks the address of a row, known or not, whose person was looked up, or asked to be deleted, in this
+/// run. It is never kept.
 const LOOKED_UP: char = '?';
 
 /// A mapping tied to a data extension.
@@ -33,6 +34,8 @@ pub(crate) struct Layout {
     pub(crate) instants: Instants,
     /// How rows lead to subscribers, where consent is asked for.
     pub(crate) relation: Option<Relation>,
+    /// Whether the contact of a row that is deleted is deleted as well; its key is the primary key then.
+    pub(crate) deletes_contacts: bool,
 }
 
 /// What the state knows as the address of an operation's row.
@@ -47,9 +50,12 @@ fn is_looked_up(operation: &Operation) -> bool {
     remote.is_some_and(|remote| remote.starts_with(LOOKED_UP))
 }
 
-/// The address of an operation's row with the mark of one that was looked up.
-pub(crate) fn looked_up(operation: &Operation) -> String {
-    format!("{LOOKED_UP}{}", known_address(operation).unwrap_or_default())
+/// The outcome of an operation whose person was looked up, or asked to be deleted: its row goes on.
+pub(crate) fn goes_on(operation: &Operation) -> Outcome {
+    let known = known_address(operation).unwrap_or_default();
+    Outcome::Resolved {
+        remote: format!("{LOOKED_UP}{known}").into(),
+    }
 }
 
 /// A row's address: the text of each of its key columns.
@@ -231,6 +237,7 @@ impl Layout {
     /// Where an operation goes next.
     pub(crate) fn route(&self, operation: &Operation) -> Route {
         match operation.action {
+            Action::Remove(Removed::Delete) if self.deletes_contacts && !is_looked_up(operation) => CONTACTS,
             Action::Remove(Removed::Delete) => DELETE,
             Action::Remove(_) => ROWS,
             Action::Write if self.stored(operation).is_some_and(|address| address.is_old) => DELETE,

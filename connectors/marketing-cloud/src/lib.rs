@@ -11,6 +11,7 @@
 //! | `layout`, `encode` | a mapping tied to a data extension; operations as request bodies |
 //! | `interpret`, `jobs` | what an answer, or a job's result, means for every row |
 //! | `consent` | whom All Subscribers says not to mail |
+//! | `contacts` | deleting the contacts of rows that left the model, where a mapping asks for it |
 //! | `hands` | keys that one row gives up and another takes in the same run |
 //! | `journey` | journey entry events |
 //! | `destination`, `binding` | the traits, put together from the above |
@@ -34,6 +35,7 @@ mod checks;
 mod client;
 mod config;
 mod consent;
+mod contacts;
 mod destination;
 mod encode;
 mod extension;

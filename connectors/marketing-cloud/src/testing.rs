@@ -78,6 +78,7 @@ pub(crate) fn layout() -> Layout {
         keys: vec![ID],
         instants: Instants::ServerTime,
         relation: None,
+        deletes_contacts: false,
     }
 }
 
@@ -94,6 +95,7 @@ pub(crate) fn composite() -> Layout {
         keys: vec![0, 1],
         instants: Instants::ServerTime,
         relation: None,
+        deletes_contacts: false,
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod clock;
 mod faults;
+mod front;
 mod front_page;
 mod html;
 pub mod hubspot;

@@ -141,6 +141,9 @@ impl Story<'_> {
         out.headline("4. Second sync: only these rows, only these fields");
         self.twins.clear_requests();
         let second = self.sync_all(out).await?;
+        for report in &second {
+            run::tell_rejects(out, &self.runner.stage.store, &report.sync)?;
+        }
         for sent in proof::second_run(&second, self.twins)? {
             out.line(format_args!("\n   {} got", sent.destination));
             for request in &sent.requests {
@@ -187,9 +190,6 @@ impl Story<'_> {
             reports.push(report);
         }
         out.table(&run::table(reports.iter()));
-        for report in &reports {
-            run::tell_rejects(out, &self.runner.stage.store, &report.sync)?;
-        }
         Ok(reports)
     }
 

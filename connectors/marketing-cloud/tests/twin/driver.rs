@@ -81,7 +81,12 @@ impl World {
     pub(crate) async fn new() -> Self {
         let twin = Twin::start(Options::default()).await.unwrap();
         twin.define(KEY, columns(20));
-        let binding = bind(&twin, json!({})).await;
+        Self::over(twin, json!({})).await
+    }
+
+    /// A run over a twin as it is, with these keys in the mapping.
+    pub(crate) async fn over(twin: Twin, with: Json) -> Self {
+        let binding = bind(&twin, with).await;
         twin.clear_requests();
         Self { twin, binding }
     }
@@ -92,9 +97,7 @@ impl World {
         let twin = Twin::start(Options::default()).await.unwrap();
         twin.define(KEY, columns(20));
         twin.make_sendable(KEY, column, subscriber);
-        let binding = bind(&twin, json!({ "respect_unsubscribes": true })).await;
-        twin.clear_requests();
-        Self { twin, binding }
+        Self::over(twin, json!({ "respect_unsubscribes": true })).await
     }
 
     /// Another run over the same data extension.

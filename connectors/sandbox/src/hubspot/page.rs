@@ -16,10 +16,10 @@ pub(super) fn answer(account: &Account, asked: &Asked) -> Answer {
     html::answer(asked, "HubSpot twin", |html, search, page| {
         {
             let state = account.state();
-            contacts(html, &state, search, page, account.clock.now_ms());
+            contacts(html, &state, search, page, account.desk.now_ms());
             lists(html, &state);
         }
-        html::requests(html, &account.log());
+        html::requests(html, &account.desk.log());
     })
 }
 
@@ -45,7 +45,7 @@ fn contacts(html: &mut String, state: &State, search: &str, page: usize, now: i6
 pub(super) fn glance(html: &mut String, account: &Account, search: &str) {
     let state = account.state();
     if let Some(store) = state.objects.first() {
-        let now = account.clock.now_ms();
+        let now = account.desk.now_ms();
         html::glance(html, "contact", &found(store, search), |html, record| {
             contact(html, store, record, now);
         });

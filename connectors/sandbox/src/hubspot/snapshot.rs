@@ -124,7 +124,7 @@ pub(super) fn load(account: &Account) -> io::Result<()> {
         let reason = format!("format {} is not {FORMAT}", saved.format);
         return Err(unreadable(folder, FILE, &reason));
     }
-    let now = account.clock.now_ms();
+    let now = account.desk.now_ms();
     let mut state = account.state();
     for object in saved.objects {
         let position = if object.custom {

@@ -11,8 +11,8 @@ use super::query::iso;
 /// `GET /?q=…&page=…`.
 pub(super) fn answer(account: &Account, asked: &Asked) -> Answer {
     html::answer(asked, "Mailchimp twin", |html, search, page| {
-        members(html, &account.state(), search, page, account.clock.now_ms());
-        html::requests(html, &account.log());
+        members(html, &account.state(), search, page, account.desk.now_ms());
+        html::requests(html, &account.desk.log());
     })
 }
 
@@ -37,7 +37,7 @@ fn members(html: &mut String, state: &State, search: &str, page: usize, now: i64
 
 /// The newest members a search finds, for the page over all twins.
 pub(super) fn glance(html: &mut String, account: &Account, search: &str) {
-    let (state, now) = (account.state(), account.clock.now_ms());
+    let (state, now) = (account.state(), account.desk.now_ms());
     html::glance(html, "member", &found(&state, search), |html, (audience, one)| {
         member(html, audience, one, now);
     });

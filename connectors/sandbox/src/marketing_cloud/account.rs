@@ -8,24 +8,20 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Clock;
-use crate::log::Log;
+use crate::front::Desk;
 
 use super::extension::Extension;
-use super::faults::Queue;
+use super::faults::FaultKind;
 use super::jobs::Job;
 use super::options::Options;
 use super::subscribers::Subscriber;
 
-/// One tenant: settings that do not change, and what does behind three locks.
+/// One tenant: settings that do not change, and what does behind a lock.
 #[derive(Debug)]
 pub(super) struct Account {
     pub(super) options: Options,
-    pub(super) clock: Clock,
-    pub(super) started: i64,
+    pub(super) desk: Desk<FaultKind>,
     state: Mutex<State>,
-    log: Mutex<Log>,
-    faults: Mutex<Queue>,
 }
 
 /// A token and what it opens.
@@ -57,6 +53,8 @@ pub(super) struct State {
     pub(super) entry_sources: Vec<String>,
     #[serde(default)]
     pub(super) subscribers: Vec<Subscriber>,
+    #[serde(default)]
+    pub(super) deleted_contacts: Vec<String>,
     #[serde(skip)]
     pub(super) tokens_given: u64,
     #[serde(skip)]
@@ -74,13 +72,9 @@ fn unseeded() -> StdRng {
 
 impl Account {
     pub(super) fn new(options: Options) -> Self {
-        let clock = Clock::default();
         Self {
-            started: clock.now_ms(),
+            desk: Desk::new(options.log_requests, options.log_body_bytes),
             state: Mutex::new(State::new(&options)),
-            log: Mutex::new(Log::new(options.log_requests, options.log_body_bytes)),
-            faults: Mutex::new(Queue::default()),
-            clock,
             options,
         }
     }
@@ -89,22 +83,9 @@ impl Account {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn log(&self) -> MutexGuard<'_, Log> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn faults(&self) -> MutexGuard<'_, Queue> {
-        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Milliseconds since the twin started, by its clock.
-    pub(super) fn now_since_start(&self) -> u64 {
-        u64::try_from(self.clock.now_ms() - self.started).unwrap_or_default()
-    }
-
     /// The business unit a token opens; none when it is unknown or has expired.
     pub(super) fn opened_by(&self, token: &str) -> Option<u64> {
-        let now = self.clock.now_ms();
+        let now = self.desk.now_ms();
         let known = self.state().tokens.get(token).copied()?;
         (now < known.until).then_some(known.account)
     }
@@ -112,8 +93,6 @@ impl Account {
     /// Forgets everything but the settings.
     pub(super) fn reset(&self) {
         *self.state() = State::new(&self.options);
-        self.faults().clear();
-        self.log().clear();
     }
 }
 
@@ -126,6 +105,7 @@ impl State {
             events: Vec::new(),
             entry_sources: Vec::new(),
             subscribers: Vec::new(),
+            deleted_contacts: Vec::new(),
             tokens_given: 0,
             latency: options.latency,
             rng: StdRng::seed_from_u64(options.seed),

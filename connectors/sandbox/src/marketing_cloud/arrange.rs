@@ -42,6 +42,11 @@ impl Twin {
         all.find(|one| one.key.eq_ignore_ascii_case(key)).cloned()
     }
 
+    /// Keys of contacts that were asked to be deleted, each once, in the order of the first time.
+    pub fn deleted_contacts(&self) -> Vec<String> {
+        self.account.state().deleted_contacts.clone()
+    }
+
     /// Makes a data extension of the first business unit sendable: `column` leads to what subscribers
     /// have in `subscriber` (`_SubscriberKey` or `_EmailAddress`).
     pub fn make_sendable(&self, key: &str, column: &str, subscriber: &str) {
@@ -106,6 +111,6 @@ impl Twin {
 
     /// Moves the twin's clock forward.
     pub fn advance_clock(&self, by: Duration) {
-        self.account.clock.advance(by);
+        self.account.desk.advance(by);
     }
 }

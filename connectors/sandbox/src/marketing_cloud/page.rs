@@ -11,7 +11,7 @@ use super::values::Cell;
 pub(super) fn answer(account: &Account, asked: &Asked) -> Answer {
     html::answer(asked, "Marketing Cloud twin", |html, search, page| {
         rows(html, &account.state(), search, page);
-        html::requests(html, &account.log());
+        html::requests(html, &account.desk.log());
     })
 }
 

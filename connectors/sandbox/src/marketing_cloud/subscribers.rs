@@ -1,4 +1,5 @@
-//! All Subscribers: who may be mailed. The twin's requests can read it and not write it.
+//! All Subscribers: who may be mailed. The twin's requests read it; of those that could write it there is
+//! only the deletion of contacts.
 
 use serde::{Deserialize, Serialize};
 

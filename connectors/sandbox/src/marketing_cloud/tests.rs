@@ -9,6 +9,7 @@ mod jobs;
 mod kept;
 mod rows;
 mod schema;
+mod subscribers;
 mod values;
 
 use std::time::Duration;
