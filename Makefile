@@ -68,6 +68,8 @@ bench: $(SETUP)
 	$(PYTHON) tests/bench/idle.py
 	$(PYTHON) tests/bench/diff.py
 	$(PYTHON) tests/bench/deliver.py
+	$(PYTHON) tests/bench/mailchimp.py
+	$(PYTHON) tests/bench/marketing_cloud.py
 	$(PYTHON) tests/bench/kill.py
 
 clean-cache:

@@ -72,7 +72,7 @@ pub(crate) struct Json {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// See it work on this machine: a sync to a local HubSpot twin, a change, a second sync
+    /// See it work on this machine: a sync to local twins of all destinations, a change, a second sync
     Demo(demo::DemoArgs),
     /// Start a project: outflow.yaml, a mapping, example data
     Init(init::InitArgs),

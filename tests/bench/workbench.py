@@ -31,13 +31,16 @@ FIELDS = {
 SYNC = "customers"
 
 
-def mapping() -> str:
-    """The mapping file: all 14 attributes, matched by e-mail."""
-    fields = "".join(f"  {field}: {column}\n" for column, field in FIELDS.items())
+HUBSPOT = "object: contacts\nmatch: email\ncreate_fields: true"
+
+
+def mapping(fields=None, destination: str = HUBSPOT) -> str:
+    """The mapping file: attributes by destination field (all 14 to HubSpot), and the destination's own keys."""
+    fields = fields or {field: column for column, field in FIELDS.items()}
+    lines = "".join(f"  {field}: {column}\n" for field, column in fields.items())
     return (
         f"sync: {SYNC}\nsource: files\nmodel: {{ table: customers }}\nkey: customer_id\n"
-        "destination: crm\nobject: contacts\nmatch: email\nmode: upsert\ncreate_fields: true\n"
-        f"fields:\n{fields}"
+        f"destination: crm\n{destination}\nmode: upsert\nfields:\n{lines}"
     )
 
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::project::{Project, binary};
 
-fn terminate(child: &Child) {
+pub(crate) fn terminate(child: &Child) {
     let done = Command::new("kill")
         .arg("-TERM")
         .arg(child.id().to_string())

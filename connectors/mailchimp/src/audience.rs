@@ -18,6 +18,15 @@ pub(crate) struct Audience {
 }
 
 impl Audience {
+    /// An audience of which nothing but the id is known.
+    pub(crate) fn of_id(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            name: String::new(),
+            marketing_permissions: false,
+        }
+    }
+
     /// `/3.0/lists/a1b2c3d4e5`
     pub(crate) fn path(&self) -> String {
         format!("/3.0/lists/{}", segment(&self.id))
@@ -41,7 +50,8 @@ pub(crate) async fn find(client: &Client, wanted: Option<&str>) -> Result<Audien
     choose(&all, wanted)
 }
 
-fn is_id(text: &str) -> bool {
+/// Whether a text can be an audience's id.
+pub(crate) fn is_id(text: &str) -> bool {
     text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 

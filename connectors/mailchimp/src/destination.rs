@@ -99,17 +99,18 @@ impl Destination for Mailchimp {
         let options = MappingOptions::parse(&spec.options)?;
         let (object, named) = object_in(&spec.object)?;
         let wanted = options.audience.as_deref().or(named).or(self.audience.as_deref());
-        let audience = audience::find(&self.client, wanted).await?;
         if object == Object::Events {
+            let audience = audience::find(&self.client, wanted).await?;
             let client = Arc::clone(&self.client);
             return Ok(Arc::new(EventBinding::new(client, audience, &spec)));
         }
+        let (audience, merge_fields) = merge_fields::find_with_audience(&self.client, wanted).await?;
         let mut binder = Binder {
             client: &self.client,
             audience: &audience,
             options: &options,
             create_missing,
-            merge_fields: merge_fields::list(&self.client, &audience).await?,
+            merge_fields,
             interests: None,
             segments: None,
             permissions: None,

@@ -5,7 +5,7 @@ use outflow_sdk::{ConnectorError, ErrorKind};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::audience::Audience;
+use crate::audience::{self, Audience};
 use crate::client::Client;
 use crate::status;
 use crate::values::{MAX_BYTES, MergeKind};
@@ -105,6 +105,32 @@ fn label_of(tag: &str) -> String {
 pub(crate) fn is_tag(tag: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
     !tag.is_empty() && tag.len() <= TAG_LENGTH && tag.bytes().all(plain)
+}
+
+/// The audience a mapping names, and all its merge fields: both asked for at once where the audience is
+/// named by its id.
+///
+/// # Errors
+/// As [`audience::find`] and [`list`].
+pub(crate) async fn find_with_audience(
+    client: &Client,
+    wanted: Option<&str>,
+) -> Result<(Audience, Vec<MergeField>), ConnectorError> {
+    let found = match wanted.filter(|wanted| audience::is_id(wanted)) {
+        Some(id) => {
+            let guess = Audience::of_id(id);
+            let (found, fields) = tokio::join!(audience::find(client, wanted), list(client, &guess));
+            let found = found?;
+            if found.id == id {
+                return Ok((found, fields?));
+            }
+            // It was a name that looks like an id.
+            found
+        }
+        None => audience::find(client, wanted).await?,
+    };
+    let fields = list(client, &found).await?;
+    Ok((found, fields))
 }
 
 /// All merge fields of an audience.

@@ -9,12 +9,12 @@ use outflow_sdk::destination::{
 };
 use outflow_sdk::{ConnectorError, ErrorKind};
 
-use crate::capabilities::{DELETE, ROWS};
+use crate::capabilities::{CONSENT, CONTACTS, DELETE, ROWS};
 use crate::client::Client;
 use crate::hands::Hands;
-use crate::interpret;
 use crate::jobs::{self, Results};
-use crate::layout::Layout;
+use crate::layout::{Layout, goes_on};
+use crate::{contacts, interpret};
 
 /// A sync's data extension.
 pub(crate) struct RowBinding {
@@ -78,6 +78,48 @@ impl RowBinding {
             operation.pending.clear();
         }
         Some(self.layout.encode(request.route, &operations).request)
+    }
+
+    /// Asks All Subscribers about the people behind rows.
+    async fn look_up(&self, request: &Request, operations: &[Operation]) -> Result<Sent, ConnectorError> {
+        let mut subscribers = Vec::new();
+        if self.layout.leads_somewhere(operations) {
+            let body = String::from_utf8_lossy(&request.body).into_owned();
+            subscribers = self.client.retrieve_all("Subscriber", body).await?;
+        }
+        Ok(settled(self.layout.consent(operations, &subscribers)))
+    }
+
+    /// Asks for contacts to be deleted, but those whose keys other rows have by now.
+    async fn delete_contacts(
+        &self,
+        request: &Request,
+        operations: &[Operation],
+    ) -> Result<Sent, ConnectorError> {
+        let layout = &self.layout;
+        let keys: Vec<u64> = operations
+            .iter()
+            .map(|operation| layout.given_up(operation))
+            .collect();
+        let (may, _going) = self.hands.delete(&keys);
+        let chosen = operations.iter().zip(&may).filter(|(_, may)| **may);
+        let chosen: Vec<Operation> = chosen.map(|(operation, _)| operation.clone()).collect();
+        if chosen.is_empty() {
+            return Ok(settled(operations.iter().map(goes_on).collect()));
+        }
+        let body = layout.encode(request.route, &chosen).request.body;
+        let response = self.client.rest(request.method, &request.path, body).await?;
+        let answer = contacts::asked(&chosen, &response)?;
+        let mut outcomes = answer.outcomes.into_iter();
+        let outcome = |(operation, may): (&Operation, &bool)| match may {
+            true => outcomes.next().unwrap_or(Outcome::InDoubt),
+            false => goes_on(operation),
+        };
+        Ok(Sent::Settled(Answer {
+            outcomes: operations.iter().zip(&may).map(outcome).collect(),
+            observed: None,
+            correlation: answer.correlation,
+        }))
     }
 
     /// Deletes rows, but those whose keys other rows have by now.
@@ -153,6 +195,10 @@ impl Binding for RowBinding {
     async fn send(&self, request: &Request, operations: &[Operation]) -> Result<Sent, ConnectorError> {
         if request.route.name == DELETE.name {
             self.delete(request, operations).await
+        } else if request.route.name == CONTACTS.name {
+            self.delete_contacts(request, operations).await
+        } else if request.route.name == CONSENT.name {
+            self.look_up(request, operations).await
         } else {
             self.write(request, operations).await
         }

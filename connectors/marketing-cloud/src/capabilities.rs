@@ -33,6 +33,8 @@ pub(crate) const DIRECT_ROWS: usize = 50;
 pub(crate) const DIRECT_COLUMNS: usize = 50;
 /// Rows in one SOAP request.
 const DELETE_ROWS: usize = 200;
+/// Subscribers asked for in one SOAP request.
+const LOOKUP_ROWS: usize = 200;
 /// Largest body we build, in bytes: about 5.9 MB are taken.
 pub(crate) const MAX_BODY: usize = 5_500_000;
 /// Largest body of a synchronous request, in bytes: 5 MB are taken.
@@ -47,6 +49,15 @@ pub(crate) const ROWS: Route = Route {
     replay_safe: true,
 };
 
+/// Asks All Subscribers about rows that are to be written.
+pub(crate) const CONSENT: Route = Route {
+    name: "consent",
+    lane: 0,
+    max_rows: LOOKUP_ROWS,
+    writes: false,
+    replay_safe: true,
+};
+
 /// Deletes rows.
 pub(crate) const DELETE: Route = Route {
     name: "delete",
@@ -54,6 +65,16 @@ pub(crate) const DELETE: Route = Route {
     max_rows: DELETE_ROWS,
     writes: true,
     // A row that is gone already is told as such.
+    replay_safe: true,
+};
+
+/// Asks for contacts to be deleted in the whole enterprise.
+pub(crate) const CONTACTS: Route = Route {
+    name: "contact_delete",
+    lane: 0,
+    max_rows: DELETE_ROWS,
+    writes: true,
+    // A contact that is gone, or going, is not deleted twice.
     replay_safe: true,
 };
 
@@ -104,7 +125,7 @@ pub(crate) fn capabilities(object: Object<'_>) -> Capabilities {
             match_fields: Vec::new(),
             partial_records: true,
             creates_fields: true,
-            routes: vec![ROWS, DELETE],
+            routes: vec![ROWS, CONSENT, CONTACTS, DELETE],
             max_body: MAX_BODY,
             notes: vec![
                 "`match:` is the data extension's primary key, all of it. One without a primary key cannot be synced.",
@@ -114,8 +135,11 @@ pub(crate) fn capabilities(object: Object<'_>) -> Capabilities {
                  writers of it deadlock, and deadlocked rows are sent again.",
                 "A row whose primary key changed is written whole under the new one, then the old row is deleted.",
                 "Consent is All Subscribers' alone and is never written; a column named `Status` is a column like any \
-                 other.",
+                 other. With `respect_unsubscribes: true` rows of people who are Unsubscribed, Held or Deleted there \
+                 are `suppressed`.",
                 "Deletion goes by SOAP, which the credential must be allowed.",
+                "Contacts are deleted only with `removed: delete` and `yes_delete_contacts_everywhere: true`; that is \
+                 enterprise-wide, takes hours or days, and cannot be undone. Otherwise rows go and contacts stay.",
                 "A column that is added later can be neither part of the primary key nor required.",
             ],
         },

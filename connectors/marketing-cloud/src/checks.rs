@@ -2,7 +2,7 @@
 
 use outflow_sdk::destination::{FieldProblem, ObjectSpec, Removed};
 
-use crate::config::MappingOptions;
+use crate::config::{MappingOptions, SubscriberField};
 use crate::extension::{Column, Extension};
 
 /// Likeness from which on a name is taken for a misspelling of another.
@@ -67,6 +67,8 @@ pub(crate) fn problems(
     );
     problems.extend(clearing(spec, extension));
     problems.extend(sendable(spec, options));
+    problems.extend(subscribers(spec, options, extension));
+    problems.extend(contacts(spec, options, extension));
     problems
 }
 
@@ -172,6 +174,70 @@ fn sendable(spec: &ObjectSpec, options: &MappingOptions) -> Option<FieldProblem>
             sendable.column
         ),
         "map it, or name a mapped column in `create_data_extension: { sendable: { column: … } }`",
+    ))
+}
+
+/// Whoever is to be looked up in All Subscribers must be led to by what is mapped.
+fn subscribers(spec: &ObjectSpec, options: &MappingOptions, extension: &Extension) -> Option<FieldProblem> {
+    if !options.respect_unsubscribes {
+        return None;
+    }
+    let Some(sendable) = &extension.sendable else {
+        return Some(error(
+            None,
+            "not_sendable",
+            format!(
+                "`respect_unsubscribes` needs a sendable data extension, and the rows of `{}` lead to no subscribers",
+                extension.key
+            ),
+            "make it sendable in Contact Builder, or remove `respect_unsubscribes`",
+        ));
+    };
+    let mut fields = spec.fields.iter();
+    if fields.any(|field| field.name.eq_ignore_ascii_case(&sendable.column)) {
+        return None;
+    }
+    Some(error(
+        Some(&sendable.column),
+        "unmapped_subscriber",
+        format!(
+            "`respect_unsubscribes` needs `{}`, which leads to the subscriber, and the mapping does not have it",
+            sendable.column
+        ),
+        "map it",
+    ))
+}
+
+/// Contacts are deleted by their key alone, and only where rows are.
+fn contacts(spec: &ObjectSpec, options: &MappingOptions, extension: &Extension) -> Option<FieldProblem> {
+    if !options.yes_delete_contacts_everywhere {
+        return None;
+    }
+    if spec.removed != Some(Removed::Delete) {
+        return Some(error(
+            None,
+            "contacts_without_rows",
+            "`yes_delete_contacts_everywhere` belongs to `mode: mirror` with `removed: delete`".to_owned(),
+            "remove it, or write both",
+        ));
+    }
+    let by_contact_key = extension.sendable.as_ref().is_some_and(|sendable| {
+        let primary: Vec<&str> = extension.primary_key().collect();
+        sendable.subscriber == SubscriberField::SubscriberKey
+            && matches!(primary.as_slice(), [only] if only.eq_ignore_ascii_case(&sendable.column))
+    });
+    if by_contact_key {
+        return None;
+    }
+    Some(error(
+        None,
+        "not_contacts",
+        format!(
+            "`yes_delete_contacts_everywhere` needs a sendable data extension whose primary key is the subscriber key \
+             alone, and `{}` is not one: a row would not say whose contact it means",
+            extension.key
+        ),
+        "remove it, or sync to such a data extension",
     ))
 }
 

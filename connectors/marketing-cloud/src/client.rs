@@ -170,8 +170,21 @@ impl Client {
         property: &str,
         value: &str,
     ) -> Result<Vec<Element>, ConnectorError> {
+        let first = soap::retrieve(object, properties, property, &[value]);
+        self.retrieve_all(object, first).await
+    }
+
+    /// All objects a retrieve request asks for, page by page.
+    ///
+    /// # Errors
+    /// As the exchange went, `Contract` when the answer is none.
+    pub(crate) async fn retrieve_all(
+        &self,
+        object: &str,
+        first: String,
+    ) -> Result<Vec<Element>, ConnectorError> {
         let mut found = Vec::new();
-        let mut request = soap::retrieve(object, properties, property, value);
+        let mut request = first;
         for _ in 0..MOST_PAGES {
             let response = self.soap("Retrieve", &request).await.map_err(harmless)?;
             let mut message = status::message(&response, "RetrieveResponseMsg").map_err(harmless)?;
@@ -183,7 +196,11 @@ impl Client {
                     "marketing_cloud_retrieve",
                     format!("Marketing Cloud does not give the {object} objects that were asked for"),
                 )
-                .with_hint("check that the installed package may read data extensions"));
+                .with_hint(if object == "Subscriber" {
+                    "give the installed package the scope list_and_subscribers_read"
+                } else {
+                    "check that the installed package may read data extensions"
+                }));
             }
             message.children.retain(|child| child.name == "Results");
             found.append(&mut message.children);

@@ -105,6 +105,16 @@ pub struct MappingOptions {
     /// writers of a data extension get into each other's way, and deadlocked rows are sent again.
     #[schemars(range(min = 1, max = 10))]
     pub parallel: Option<u8>,
+    /// Look every changed row's person up in All Subscribers first, and do not write the row of one who is
+    /// Unsubscribed, Held or Deleted there: it is `suppressed`. The data extension must be sendable. Costs a
+    /// request for every 200 changed rows; needs the scope `list_and_subscribers_read`. All Subscribers
+    /// itself is never written.
+    pub respect_unsubscribes: bool,
+    /// With `removed: delete`: also delete the contact of a row that left the model, in every business unit and
+    /// channel of the enterprise. Marketing Cloud does that within hours or days, and it cannot be undone. The
+    /// data extension's primary key must be the contact key and nothing else, and lead to the subscriber; needs the scope
+    /// `list_and_subscribers_write`.
+    pub yes_delete_contacts_everywhere: bool,
     /// Key of the entry event (`APIEvent-…`) that a mapping with `object: journey_event` fires.
     pub event_definition_key: Option<String>,
 }

@@ -15,6 +15,7 @@ use crate::capabilities::{Object, capabilities, object_in};
 use crate::checks::problems;
 use crate::client::Client;
 use crate::config::{MappingOptions, Settings, SubscriberField};
+use crate::consent::Relation;
 use crate::extension::{self, Column, Extension};
 use crate::hands::Hands;
 use crate::jobs::Results;
@@ -64,6 +65,10 @@ impl MarketingCloud {
                     key: key.to_owned(),
                     id: None,
                     columns,
+                    sendable: options
+                        .create_data_extension
+                        .as_ref()
+                        .and_then(|new| new.sendable.clone()),
                 },
                 false,
             ));
@@ -196,7 +201,11 @@ impl MarketingCloud {
             let at = spec.fields.iter().position(is_match)?;
             u16::try_from(at).ok()
         });
-        let print = format!("{columns:?}");
+        let relation = options
+            .respect_unsubscribes
+            .then(|| relation(spec, extension))
+            .flatten();
+        let print = format!("{columns:?}{relation:?}");
         RowBinding {
             client: Arc::clone(&self.client),
             target: format!("{}, data extension {}", self.client.account_key(), extension.key),
@@ -206,6 +215,8 @@ impl MarketingCloud {
                 columns,
                 keys: keys.collect(),
                 instants: options.instants,
+                relation,
+                deletes_contacts: options.yes_delete_contacts_everywhere,
             },
             problems,
             schema_print: xxh3_64(print.as_bytes()),
@@ -214,6 +225,17 @@ impl MarketingCloud {
             hands: Hands::default(),
         }
     }
+}
+
+/// How mapped rows lead to subscribers.
+fn relation(spec: &ObjectSpec, extension: &Extension) -> Option<Relation> {
+    let sendable = extension.sendable.as_ref()?;
+    let leads = |field: &MappedField| field.name.eq_ignore_ascii_case(&sendable.column);
+    let at = spec.fields.iter().position(leads)?;
+    Some(Relation {
+        field: u16::try_from(at).ok()?,
+        by: sendable.subscriber,
+    })
 }
 
 /// The columns of a data extension that is to be created.

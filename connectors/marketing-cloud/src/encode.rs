@@ -6,9 +6,11 @@ use outflow_sdk::value::Value;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use crate::capabilities::{DELETE, DIRECT_COLUMNS, DIRECT_ROWS, MAX_BODY, MAX_DIRECT_BODY};
+use crate::capabilities::{
+    CONSENT, CONTACTS, DELETE, DIRECT_COLUMNS, DIRECT_ROWS, MAX_BODY, MAX_DIRECT_BODY,
+};
 use crate::client::{SOAP_PATH, SOAP_TYPE};
-use crate::layout::Layout;
+use crate::layout::{Layout, known_address};
 use crate::soap;
 use crate::values::{self, Kind};
 
@@ -37,6 +39,12 @@ impl Layout {
     pub(crate) fn encode(&self, route: Route, operations: &[Operation]) -> Encoded {
         if route.name == DELETE.name {
             return self.encode_delete(route, operations);
+        }
+        if route.name == CONTACTS.name {
+            return self.encode_contacts(route, operations);
+        }
+        if route.name == CONSENT.name {
+            return self.encode_lookup(route, operations);
         }
         let operations = operations.get(..route.max_rows).unwrap_or(operations);
         let rows: Vec<Row<'_>> = operations.iter().map(|operation| self.row(operation)).collect();
@@ -73,7 +81,7 @@ impl Layout {
         let is_write = operation.action == Action::Write;
         // A row that may not be there needs every value; one that is there what differs, and with it
         // what the data extension requires of every row.
-        let whole = is_write && (operation.remote.is_none() || self.is_renamed(operation));
+        let whole = is_write && (known_address(operation).is_none() || self.is_renamed(operation));
         let goes_out = |number: &u16| {
             let Some(column) = self.column(*number) else {
                 return false;

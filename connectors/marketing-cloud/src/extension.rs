@@ -4,7 +4,7 @@ use outflow_sdk::destination::{Field, FieldType, MappedField};
 use outflow_sdk::{ConnectorError, ErrorKind};
 
 use crate::client::{Client, harmless, segment};
-use crate::config::{NewExtension, SubscriberField};
+use crate::config::{NewExtension, Sendable, SubscriberField};
 use crate::soap::{self, Element};
 use crate::status;
 use crate::values::Kind;
@@ -34,6 +34,8 @@ pub(crate) struct Extension {
     /// Marketing Cloud's own id, unless the data extension is still to be created.
     pub(crate) id: Option<String>,
     pub(crate) columns: Vec<Column>,
+    /// The column that leads to the subscriber, and what of the subscriber it holds.
+    pub(crate) sendable: Option<Sendable>,
 }
 
 impl Column {
@@ -158,7 +160,14 @@ impl Extension {
 /// # Errors
 /// As the exchange went.
 pub(crate) async fn find(client: &Client, key: &str) -> Result<Option<Extension>, ConnectorError> {
-    let properties = ["ObjectID", "CustomerKey", "Name", "IsSendable"];
+    let properties = [
+        "ObjectID",
+        "CustomerKey",
+        "Name",
+        "IsSendable",
+        "SendableDataExtensionField.Name",
+        "SendableSubscriberField.Name",
+    ];
     let found = client
         .retrieve("DataExtension", &properties, "CustomerKey", key)
         .await?;
@@ -173,7 +182,24 @@ pub(crate) async fn find(client: &Client, key: &str) -> Result<Option<Extension>
         key: known.to_owned(),
         id: found.text_of("ObjectID").map(str::to_owned),
         columns,
+        sendable: sendable(found),
     }))
+}
+
+/// How a data extension leads to its subscribers. The names of what it leads to vary between accounts:
+/// `_SubscriberKey`, `Subscriber Key`, `_EmailAddress`, `Email Address`.
+fn sendable(found: &Element) -> Option<Sendable> {
+    let name = |part: &str| found.child(part)?.text_of("Name");
+    let leads_to = name("SendableSubscriberField")?.to_lowercase();
+    let subscriber = match leads_to.replace(['_', ' '], "").as_str() {
+        "subscriberkey" => SubscriberField::SubscriberKey,
+        "emailaddress" => SubscriberField::EmailAddress,
+        _ => return None,
+    };
+    Some(Sendable {
+        column: name("SendableDataExtensionField")?.to_owned(),
+        subscriber,
+    })
 }
 
 /// The key of a data extension called like this, for a hint.

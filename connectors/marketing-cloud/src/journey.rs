@@ -226,6 +226,14 @@ fn problems(spec: &ObjectSpec, options: &MappingOptions) -> Vec<FieldProblem> {
             "write `match: ContactKey` and map that field",
         ));
     }
+    if options.yes_delete_contacts_everywhere {
+        let message = "`yes_delete_contacts_everywhere` belongs to data extensions";
+        problems.push(error(None, "unsupported_option", message.to_owned(), "remove it"));
+    }
+    if options.respect_unsubscribes {
+        let message = "`respect_unsubscribes` belongs to data extensions: a journey's messages ask All Subscribers themselves";
+        problems.push(error(None, "unsupported_option", message.to_owned(), "remove it"));
+    }
     if spec.fields.iter().any(|field| field.name == RESERVED) {
         let message = format!("`{RESERVED}` is Marketing Cloud's own");
         problems.push(error(

@@ -6,14 +6,19 @@ use outflow_sdk::destination::{Action, Effect, Operation, Outcome, Rejection, Re
 use outflow_sdk::value::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::capabilities::{DELETE, ROWS};
+use crate::capabilities::{CONSENT, CONTACTS, DELETE, ROWS};
 use crate::config::Instants;
+use crate::consent::Relation;
 use crate::extension::Column;
 use crate::soap;
 use crate::values::{self, INVALID_TEXT};
 
 /// Marks the address of a row whose new key is written and whose old one is still to be deleted.
 const RENAMED: char = '+';
+
+/// Marks the address of a row, known or not, whose person was looked up, or asked to be deleted, in this
+/// run. It is never kept.
+const LOOKED_UP: char = '?';
 
 /// A mapping tied to a data extension.
 #[derive(Clone, Debug)]
@@ -27,6 +32,30 @@ pub(crate) struct Layout {
     /// Field numbers of the primary key, in the order of `match:`.
     pub(crate) keys: Vec<u16>,
     pub(crate) instants: Instants,
+    /// How rows lead to subscribers, where consent is asked for.
+    pub(crate) relation: Option<Relation>,
+    /// Whether the contact of a row that is deleted is deleted as well; its key is the primary key then.
+    pub(crate) deletes_contacts: bool,
+}
+
+/// What the state knows as the address of an operation's row.
+pub(crate) fn known_address(operation: &Operation) -> Option<&str> {
+    let remote = operation.remote.as_deref()?;
+    let known = remote.strip_prefix(LOOKED_UP).unwrap_or(remote);
+    (!known.is_empty() || known == remote).then_some(known)
+}
+
+fn is_looked_up(operation: &Operation) -> bool {
+    let remote = operation.remote.as_deref();
+    remote.is_some_and(|remote| remote.starts_with(LOOKED_UP))
+}
+
+/// The outcome of an operation whose person was looked up, or asked to be deleted: its row goes on.
+pub(crate) fn goes_on(operation: &Operation) -> Outcome {
+    let known = known_address(operation).unwrap_or_default();
+    Outcome::Resolved {
+        remote: format!("{LOOKED_UP}{known}").into(),
+    }
 }
 
 /// A row's address: the text of each of its key columns.
@@ -39,6 +68,7 @@ pub(crate) struct Address {
 
 impl Address {
     pub(crate) fn read(remote: &str) -> Option<Self> {
+        let remote = remote.strip_prefix(LOOKED_UP).unwrap_or(remote);
         let (text, is_old) = match remote.strip_prefix(RENAMED) {
             Some(rest) => (rest, true),
             None => (remote, false),
@@ -126,7 +156,7 @@ impl Layout {
         if operation.action != Action::Write {
             return Ok(());
         }
-        for (column, value) in self.columns.iter().zip(operation.record.iter()) {
+        for (number, (column, value)) in self.columns.iter().zip(operation.record.iter()).enumerate() {
             let Some(value) = value else { continue };
             let refuse = |code: &str, words: &str| {
                 Err(Rejection {
@@ -144,8 +174,11 @@ impl Layout {
             if let Err(flaw) = values::check(column.kind, value) {
                 return refuse(flaw.code, flaw.words);
             }
-            // Keys go into SOAP requests, which cannot hold every character.
-            if column.primary && !soap::can_hold(&values::text_of(value)) {
+            // Some go into SOAP requests, which cannot hold every character.
+            let leads = self
+                .relation
+                .is_some_and(|relation| usize::from(relation.field) == number);
+            if (column.primary || leads) && !soap::can_hold(&values::text_of(value)) {
                 return refuse(INVALID_TEXT.code, INVALID_TEXT.words);
             }
         }
@@ -204,9 +237,11 @@ impl Layout {
     /// Where an operation goes next.
     pub(crate) fn route(&self, operation: &Operation) -> Route {
         match operation.action {
+            Action::Remove(Removed::Delete) if self.deletes_contacts && !is_looked_up(operation) => CONTACTS,
             Action::Remove(Removed::Delete) => DELETE,
             Action::Remove(_) => ROWS,
             Action::Write if self.stored(operation).is_some_and(|address| address.is_old) => DELETE,
+            Action::Write if self.relation.is_some() && !is_looked_up(operation) => CONSENT,
             Action::Write => ROWS,
         }
     }
@@ -215,7 +250,7 @@ impl Layout {
     pub(crate) fn applied(&self, route: Route, operation: &Operation) -> Outcome {
         let effect = match operation.action {
             Action::Remove(_) => Effect::Removed,
-            Action::Write if operation.remote.is_none() => Effect::Created,
+            Action::Write if known_address(operation).is_none() => Effect::Created,
             Action::Write => Effect::Updated,
         };
         let remote = self.address(route, operation);

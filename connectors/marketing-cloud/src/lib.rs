@@ -10,6 +10,8 @@
 //! | `values` | values as Marketing Cloud writes them, and which cannot be valid |
 //! | `layout`, `encode` | a mapping tied to a data extension; operations as request bodies |
 //! | `interpret`, `jobs` | what an answer, or a job's result, means for every row |
+//! | `consent` | whom All Subscribers says not to mail |
+//! | `contacts` | deleting the contacts of rows that left the model, where a mapping asks for it |
 //! | `hands` | keys that one row gives up and another takes in the same run |
 //! | `journey` | journey entry events |
 //! | `destination`, `binding` | the traits, put together from the above |
@@ -21,7 +23,8 @@
 //! A key that changed is a new row: it is written whole, then the old one is deleted.
 //!
 //! Consent lives in All Subscribers and decides there whether someone is mailed, whatever a column
-//! says. This destination never writes to it, so nobody is ever subscribed again by a sync.
+//! says. This destination never writes to it, so nobody is ever subscribed again by a sync; it reads it
+//! where a mapping asks for that.
 //!
 //! Marketing Cloud keeps time in UTC-6 all year. Instants are converted to that and written without a
 //! zone; calendar dates are written as they are.
@@ -31,6 +34,8 @@ mod capabilities;
 mod checks;
 mod client;
 mod config;
+mod consent;
+mod contacts;
 mod destination;
 mod encode;
 mod extension;

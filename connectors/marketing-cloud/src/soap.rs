@@ -139,16 +139,17 @@ pub(crate) fn envelope(token: &Secret, body: &str) -> String {
     )
 }
 
-/// A request for objects whose property equals a value; all of them on the first page.
-pub(crate) fn retrieve(object: &str, properties: &[&str], property: &str, value: &str) -> String {
+/// A request for objects whose property equals one of some values.
+pub(crate) fn retrieve(object: &str, properties: &[&str], property: &str, values: &[&str]) -> String {
     let properties: String = properties.iter().map(|name| leaf("Properties", name)).collect();
+    let operator = if values.len() == 1 { "equals" } else { "IN" };
+    let values: String = values.iter().map(|value| leaf("Value", value)).collect();
     format!(
         "<RetrieveRequestMsg xmlns=\"http://exacttarget.com/wsdl/partnerAPI\"><RetrieveRequest>{}{properties}\
-         <Filter xsi:type=\"SimpleFilterPart\">{}<SimpleOperator>equals</SimpleOperator>{}</Filter>\
+         <Filter xsi:type=\"SimpleFilterPart\">{}<SimpleOperator>{operator}</SimpleOperator>{values}</Filter>\
          </RetrieveRequest></RetrieveRequestMsg>",
         leaf("ObjectType", object),
-        leaf("Property", property),
-        leaf("Value", value)
+        leaf("Property", property)
     )
 }
 
@@ -209,7 +210,7 @@ mod tests {
     #[test]
     fn values_cannot_leave_their_element() {
         let value = "</Value><Evil a=\"1\">&";
-        let request = retrieve("DataExtension", &["Name"], "CustomerKey", value);
+        let request = retrieve("DataExtension", &["Name"], "CustomerKey", &[value]);
         let token = Secret::new("t<k");
         let parsed = body(envelope(&token, &request).as_bytes()).unwrap();
         let filter = parsed

@@ -66,6 +66,7 @@ pub(crate) fn extension() -> Extension {
         key: "customers".into(),
         id: None,
         columns: columns(),
+        sendable: None,
     }
 }
 
@@ -76,6 +77,8 @@ pub(crate) fn layout() -> Layout {
         columns: columns(),
         keys: vec![ID],
         instants: Instants::ServerTime,
+        relation: None,
+        deletes_contacts: false,
     }
 }
 
@@ -91,6 +94,8 @@ pub(crate) fn composite() -> Layout {
         ],
         keys: vec![0, 1],
         instants: Instants::ServerTime,
+        relation: None,
+        deletes_contacts: false,
     }
 }
 

@@ -60,8 +60,49 @@ pub(crate) fn search_form(html: &mut String, search: &str) {
     html.push_str("\"><button>Search</button></form>");
 }
 
+/// Cards on a page of a twin.
+const CARDS: usize = 24;
+/// Cards of each twin on the page over all of them.
+const GLANCE: usize = 6;
+
+/// Appends one page of what was found, newest first, and the links to the pages around it.
+pub(crate) fn cards<T>(
+    html: &mut String,
+    label: &str,
+    found: &[T],
+    search: &str,
+    page: usize,
+    card: impl Fn(&mut String, &T),
+) {
+    if found.is_empty() {
+        put!(html, "<p>No {label} here yet.</p>");
+    }
+    let last = found.len().div_ceil(CARDS).max(1);
+    let page = page.min(last);
+    put!(html, "<section class=\"cards\" aria-label=\"{label}s\">");
+    for one in found.iter().rev().skip((page - 1) * CARDS).take(CARDS) {
+        card(html, one);
+    }
+    html.push_str("</section>");
+    pages(html, search, page, last);
+}
+
+/// Appends the newest of what was found, and how many there are.
+pub(crate) fn glance<T>(html: &mut String, label: &str, found: &[T], card: impl Fn(&mut String, &T)) {
+    let count = found.len();
+    put!(
+        html,
+        "<p>{count} {label}{}</p><section class=\"cards\" aria-label=\"{label}s\">",
+        if count == 1 { "" } else { "s" }
+    );
+    for one in found.iter().rev().take(GLANCE) {
+        card(html, one);
+    }
+    html.push_str("</section>");
+}
+
 /// Appends the links to the pages before and after this one, if there are any.
-pub(crate) fn pages(html: &mut String, search: &str, page: usize, pages: usize) {
+fn pages(html: &mut String, search: &str, page: usize, pages: usize) {
     if pages > 1 {
         html.push_str("<nav aria-label=\"Pages\">");
         page_link(html, search, page - 1, pages, "Newer");

@@ -7,10 +7,15 @@
 
 mod clock;
 mod faults;
+mod front;
+mod front_page;
 mod html;
 pub mod hubspot;
 mod log;
 pub mod mailchimp;
 pub mod marketing_cloud;
 mod server;
+mod snapshot;
 mod uuid;
+
+pub use front_page::FrontPage;

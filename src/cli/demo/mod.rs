@@ -1,17 +1,19 @@
-//! `outflow demo`: the whole story on generated data, against a local HubSpot twin, checked as it is
-//! told: a demo that does not hold what it says fails.
+//! `outflow demo`: the whole story on generated data, against local twins of HubSpot, Mailchimp and
+//! Marketing Cloud, checked as it is told: a demo that does not hold what it says fails.
 
+mod carried;
 mod people;
 mod project;
 mod proof;
 mod shop;
+mod view;
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use outflow_sandbox::hubspot::{Rate, Twin};
+use outflow_sandbox::hubspot::Rate;
+use outflow_sandbox::mailchimp;
 
 use super::arguments::Globals;
 use super::failure::Failure;
@@ -19,7 +21,7 @@ use super::forecast::{RequestLines, forecast};
 use super::open::{self, Opened};
 use super::output::{Output, Tone, count, counted};
 use super::plan::summary;
-use super::sandbox::{self, Settings};
+use super::sandbox::{self, PORTS, Settings, TwinOptions, Twins};
 use super::stop::Stop;
 use super::{plan_rows, run};
 use crate::project::SyncSpec;
@@ -28,13 +30,20 @@ use crate::sync::error::Exit;
 use crate::sync::report::RunReport;
 use crate::sync::run::Runner;
 
+/// Sets of ports that are tried.
+const TRIES: u16 = 50;
+/// Ports from one set to the next.
+const APART: u16 = 10;
+const _: () = assert!(APART >= PORTS);
+
 /// Arguments of `outflow demo`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     outflow demo\n  \
     outflow demo my-folder\n\n\
-    Writes a project with generated customers into the folder and syncs it to a twin of HubSpot that\n\
-    runs on this machine. Nothing leaves the machine. It may be repeated; it then starts afresh.")]
+    Writes a project with generated customers into the folder and syncs it to twins of HubSpot, Mailchimp\n\
+    and Marketing Cloud that run on this machine. Nothing leaves the machine. It may be repeated; it then\n\
+    starts afresh.")]
 pub(crate) struct DemoArgs {
     /// Folder of the demo's project [default: -C, else ./outflow-demo]
     #[arg(value_name = "DIR")]
@@ -55,17 +64,17 @@ pub(crate) async fn run(
         (None, None) => PathBuf::from("outflow-demo"),
     };
     let earlier = project::clear(&dir)?;
-    let twin = start_twin(&dir, earlier.map(|settings| settings.port)).await?;
-    let port = port_of(&twin);
-    project::write(&dir, port)?;
+    let (twins, port) = start_twins(&dir, earlier.map(|settings| settings.port)).await?;
+    project::write(&dir, port, &twins)?;
+    project::prepare(&twins)?;
     shop::create(&dir)?;
     out.line(format_args!(
-        "{} is a project now: outflow.yaml, two mappings, an SQLite database, two CSV files.",
-        dir.display()
-    ));
-    out.line(format_args!(
-        "A twin of HubSpot with its real limits listens on {}.",
-        twin.base_url()
+        "{} is a project now: outflow.yaml, four mappings, an SQLite database, two CSV files.\n\
+         Twins of HubSpot, Mailchimp and Marketing Cloud with their real limits listen on\n  {}, {} and {}.",
+        dir.display(),
+        twins.hubspot.base_url(),
+        twins.mailchimp.base_url(),
+        twins.marketing_cloud.base_url()
     ));
     let opened = Opened::load(&dir)?;
     if !opened.broken().is_empty() {
@@ -76,43 +85,41 @@ pub(crate) async fn run(
     let story = Story {
         opened: &opened,
         runner: &runner,
-        twin: &twin,
+        twins: &twins,
         dir: &dir,
     };
     story.tell(out).await?;
     drop(runner);
-    twin.save()
-        .map_err(|error| Failure::config("demo", format!("the twin's records cannot be saved: {error}")))?;
+    twins.save()?;
     goodbye(&dir, out);
     Ok(Exit::Done)
 }
 
-/// The demo's usual port, or a free one when it is taken.
-async fn start_twin(dir: &Path, earlier: Option<u16>) -> Result<Twin, Failure> {
-    let wanted = earlier.unwrap_or(sandbox::DEFAULT_PORT);
-    let data = dir.join(project::TWIN_DATA);
-    for port in [wanted, sandbox::DEFAULT_PORT, 0] {
-        let options = sandbox::options(port, Some(Rate::professional()), Some(data.clone()));
-        match Twin::start(options).await {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse && port != 0 => {}
-            started => return started.map_err(|error| sandbox::not_started(port, &error)),
+/// The twins on the ports of an earlier demo, the usual ones, or the next that are free; and the first
+/// of their ports.
+async fn start_twins(dir: &Path, earlier: Option<u16>) -> Result<(Twins, u16), Failure> {
+    let usual = (0..TRIES).map(|at| sandbox::DEFAULT_PORT + at * APART);
+    let mut taken = None;
+    for port in earlier.into_iter().chain(usual) {
+        let options = TwinOptions {
+            port,
+            rate: Some(Rate::professional()),
+            log: true,
+            data: Some(dir.join(project::TWIN_DATA)),
+            ..TwinOptions::default()
+        };
+        match Twins::start(&options).await {
+            Err(reason) if reason.is_port_taken() => taken = Some(reason),
+            started => return Ok((started?, port)),
         }
     }
-    Err(Failure::bug("no port was tried"))
-}
-
-fn port_of(twin: &Twin) -> u16 {
-    let url = twin.base_url();
-    url.rsplit(':')
-        .next()
-        .and_then(|port| port.parse().ok())
-        .unwrap_or_default()
+    Err(taken.map_or_else(|| Failure::bug("no port was tried"), Failure::from))
 }
 
 struct Story<'a> {
     opened: &'a Opened,
     runner: &'a Runner,
-    twin: &'a Twin,
+    twins: &'a Twins,
     dir: &'a Path,
 }
 
@@ -120,36 +127,57 @@ impl Story<'_> {
     async fn tell(&self, out: &mut Output) -> Result<(), Failure> {
         out.headline("1. First sync: everything is new");
         let first = self.sync_all(out).await?;
-        proof::first_run(&first, self.twin)?;
+        proof::first_run(&first, self.twins)?;
 
         out.headline("2. The shop goes on");
         for line in shop::change(self.dir)? {
             out.line(format_args!("   {line}"));
         }
+        out.line(format_args!("   {}", self.unsubscribe()?));
 
         out.headline("3. outflow plan: what a run would send, field by field");
         self.plan(out).await?;
 
         out.headline("4. Second sync: only these rows, only these fields");
-        self.twin.clear_requests();
+        self.twins.clear_requests();
         let second = self.sync_all(out).await?;
-        out.line("");
-        for line in proof::second_run(&second, self.twin)? {
-            out.line(format_args!("   {line}"));
+        for report in &second {
+            run::tell_rejects(out, &self.runner.stage.store, &report.sync)?;
+        }
+        for sent in proof::second_run(&second, self.twins)? {
+            out.line(format_args!("\n   {} got", sent.destination));
+            for request in &sent.requests {
+                out.line(format_args!("     {}", request.line));
+            }
         }
 
         out.headline("5. Third sync: nothing has changed");
-        self.twin.clear_requests();
+        self.twins.clear_requests();
         let third = self.sync_all(out).await?;
-        proof::third_run(&third, self.twin)?;
+        proof::third_run(&third, self.twins)?;
         let zero = out.paint(Tone::Success, "0 requests");
         out.line(format_args!(
-            "\n   HubSpot saw {zero}. The two refused rows sleep until they change, and the run says so: `outflow run`\n   exits 1 while a reject is open."
+            "\n   The three destinations saw {zero}. Refused rows sleep until they change, and the run says so:\n   \
+             `outflow run` exits 1 while a reject is open. A suppressed row is no failure: nobody who unsubscribed is\n   \
+             subscribed again."
         ));
 
-        out.headline("What a marketer sees in HubSpot now");
-        out.table(&proof::contacts(self.twin)?);
+        out.headline("What a marketer sees now");
+        out.table(&view::table(self.twins)?);
         Ok(())
+    }
+
+    /// Somebody unsubscribes in Mailchimp, of which the shop knows nothing.
+    fn unsubscribe(&self) -> Result<String, Failure> {
+        let customer = people::customer(u64::from(shop::UNSUBSCRIBES));
+        self.twins
+            .mailchimp
+            .unsubscribe(mailchimp::AUDIENCE, &customer.email)
+            .map_err(|error| Failure::bug(error.to_string()))?;
+        Ok(format!(
+            "customer {} follows the link in a mail from Mailchimp and unsubscribes",
+            customer.id
+        ))
     }
 
     async fn sync_all(&self, out: &mut Output) -> Result<Vec<RunReport>, Failure> {
@@ -162,9 +190,6 @@ impl Story<'_> {
             reports.push(report);
         }
         out.table(&run::table(reports.iter()));
-        for report in &reports {
-            run::tell_rejects(out, &self.runner.stage.store, &report.sync)?;
-        }
         Ok(reports)
     }
 
@@ -193,24 +218,27 @@ fn goodbye(dir: &Path, out: &mut Output) {
     let companies = companies.replace("companys", "companies");
     out.headline("Go on from here");
     out.line(format_args!(
-        "   {customers} customers and {companies} are in the twin. Serve it again, and look at its page:"
+        "   {customers} customers and {companies} are in the twins. Serve them again, and look at their page:"
     ));
     let dir = dir.display();
     out.line(format_args!("     outflow sandbox -C {dir}"));
     out.line("   Then, in another terminal:");
     for (command, why) in [
         ("status", "how fresh each sync is"),
-        ("rejects customers", "the two refused rows"),
-        ("explain customers 42", "the customer whose address changed"),
+        ("rejects", "the refused rows, and why"),
+        (
+            "explain customers_mailchimp 42",
+            "the customer whose address changed",
+        ),
         ("run", "sends whatever you change in the folder's data"),
     ] {
         let command = format!("outflow {command} -C {dir}");
-        out.line(format_args!("     {command:<50} # {why}"));
+        out.line(format_args!("     {command:<60} # {why}"));
     }
     out.line("   Your own data: `outflow init` in an empty folder.");
 }
 
-/// The settings of a demo's twin.
+/// The settings of a demo's twins.
 fn settings(port: u16) -> Settings {
     Settings {
         port,

@@ -108,7 +108,8 @@ const PLACES: [(&str, &str); 16] = [
     ("Zürich", "Switzerland"),
 ];
 
-const STAGES: [&str; 4] = ["subscriber", "lead", "opportunity", "customer"];
+/// What stages there are.
+pub(super) const STAGES: [&str; 4] = ["subscriber", "lead", "opportunity", "customer"];
 const TIERS: [&str; 3] = ["bronze", "silver", "gold"];
 const TRADES: [&str; 8] = [
     "Bakery", "Books", "Coffee", "Cycles", "Gardens", "Optics", "Records", "Tools",
@@ -128,6 +129,8 @@ pub(super) struct Customer {
     /// Amounts in cents, with the day of the order (ISO date).
     pub(super) orders: Vec<(u64, String)>,
     pub(super) tier: Option<&'static str>,
+    /// Whether they want the newsletter.
+    pub(super) newsletter: bool,
 }
 
 /// A company of the generated list.
@@ -163,8 +166,9 @@ pub(super) fn customer(id: u64) -> Customer {
     let (first, first_plain) = dice.pick(&FIRST).unwrap_or_default();
     let (last_name, last_plain) = dice.pick(&LAST).unwrap_or_default();
     let (city, country) = dice.pick(&PLACES).unwrap_or_default();
+    // No such domains exist. Those reserved for examples look fake to Mailchimp, which refuses them.
     let host = dice
-        .pick(&["example.com", "example.net", "example.org"])
+        .pick(&["mail.demo", "post.demo", "web.demo"])
         .unwrap_or_default();
     let birthday = (dice.roll(10) < 8).then(|| date(&mut dice, 1950, 55));
     let orders = (0..dice.roll(6))
@@ -185,6 +189,7 @@ pub(super) fn customer(id: u64) -> Customer {
         } else {
             None
         },
+        newsletter: dice.roll(10) < 7,
     }
 }
 

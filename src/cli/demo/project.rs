@@ -3,18 +3,24 @@
 use std::io;
 use std::path::Path;
 
+use outflow_sandbox::mailchimp::{self, MergeField, MergeType};
+use outflow_sandbox::marketing_cloud::{self, Column, ColumnType};
+
 use super::super::failure::Failure;
-use super::super::sandbox::{Settings, TOKEN};
+use super::super::sandbox::{Settings, TOKEN, Twins};
+use super::people::STAGES;
 use super::settings;
 
-/// Where the twin keeps its records, below the demo's folder.
-pub(super) const TWIN_DATA: &str = "sandbox/hubspot";
+/// Where the twins keep what they have, below the demo's folder.
+pub(super) const TWIN_DATA: &str = "sandbox/data";
 
 /// What a demo makes, and clears away when it is repeated.
 const FOLDERS: [&str; 5] = ["data", "models", "mappings", "sandbox", ".outflow"];
 
 const CUSTOMERS_SQL: &str = include_str!("files/customers.sql");
-const CUSTOMERS_YAML: &str = include_str!("files/customers.yaml");
+const HUBSPOT_YAML: &str = include_str!("files/customers_hubspot.yaml");
+const MAILCHIMP_YAML: &str = include_str!("files/customers_mailchimp.yaml");
+const MARKETING_CLOUD_YAML: &str = include_str!("files/customers_marketing_cloud.yaml");
 const COMPANIES_YAML: &str = include_str!("files/companies.yaml");
 const OUTFLOW_YAML: &str = include_str!("files/outflow.yaml");
 
@@ -50,14 +56,23 @@ fn holds_something(dir: &Path) -> bool {
 ///
 /// # Errors
 /// When the folder cannot be written.
-pub(super) fn write(dir: &Path, port: u16) -> Result<(), Failure> {
-    let outflow = OUTFLOW_YAML.replace("{port}", &port.to_string());
+pub(super) fn write(dir: &Path, port: u16, twins: &Twins) -> Result<(), Failure> {
+    let outflow = OUTFLOW_YAML
+        .replace("{hubspot}", &twins.hubspot.base_url())
+        .replace("{mailchimp}", &twins.mailchimp.base_url())
+        .replace("{marketing_cloud}", &twins.marketing_cloud.base_url());
+    let keys = mailchimp::Options::default().api_keys;
+    let secret = marketing_cloud::Options::default().client_secret;
     let files = [
         ("outflow.yaml", outflow.as_str()),
         ("models/customers.sql", CUSTOMERS_SQL),
-        ("mappings/customers.yaml", CUSTOMERS_YAML),
+        ("mappings/customers_hubspot.yaml", HUBSPOT_YAML),
+        ("mappings/customers_mailchimp.yaml", MAILCHIMP_YAML),
+        ("mappings/customers_marketing_cloud.yaml", MARKETING_CLOUD_YAML),
         ("mappings/companies.yaml", COMPANIES_YAML),
         ("sandbox/token", TOKEN),
+        ("sandbox/mailchimp_key", keys.first().map_or("", String::as_str)),
+        ("sandbox/marketing_cloud_secret", secret.as_str()),
     ];
     let all = || {
         for (name, text) in files {
@@ -70,6 +85,29 @@ pub(super) fn write(dir: &Path, port: u16) -> Result<(), Failure> {
         settings(port).write(dir)
     };
     all().map_err(|error: io::Error| not_written(dir, &error))
+}
+
+/// What marketers have set up before the first sync: a dropdown in Mailchimp, a data extension in
+/// Marketing Cloud.
+///
+/// # Errors
+/// When the twins had something before, which is a bug.
+pub(super) fn prepare(twins: &Twins) -> Result<(), Failure> {
+    let stage = MergeField::new("STAGE", "Stage", MergeType::Dropdown).choices(&STAGES);
+    twins
+        .mailchimp
+        .define_merge_field(mailchimp::AUDIENCE, stage)
+        .map_err(|error| Failure::bug(error.to_string()))?;
+    let columns = vec![
+        Column::new("SubscriberKey", ColumnType::Text)
+            .length(36, 0)
+            .primary(),
+        Column::new("Email", ColumnType::EmailAddress),
+        Column::new("FirstName", ColumnType::Text),
+        Column::new("LastName", ColumnType::Text),
+    ];
+    twins.marketing_cloud.define("customers", columns);
+    Ok(())
 }
 
 /// The demo's folder cannot be written.

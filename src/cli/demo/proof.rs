@@ -1,19 +1,24 @@
-//! What the demo says is true, or the demo fails: the twin's log and records are the witnesses.
+//! What the demo says is true, or the demo fails: the twins' logs and records are the witnesses.
 
-use outflow_sandbox::hubspot::{LoggedRequest, RecordView, Twin};
+use outflow_sandbox::mailchimp::AUDIENCE;
 
 use super::super::failure::Failure;
-use super::super::output::{Rows, counted};
-use super::people::customer;
+use super::super::sandbox::Twins;
+use super::carried::{self, Sent};
 use super::shop;
-use crate::state::RunStatus;
+use crate::state::{RunStatus, Tally};
 use crate::sync::error::Exit;
 use crate::sync::report::RunReport;
 
-/// Values the second sync may carry: a city, an address, and an order's sum, count and day.
-const VALUES: u64 = 5;
+/// The sync to each destination.
+pub(super) const SYNCS: [&str; 3] = [
+    "customers_hubspot",
+    "customers_mailchimp",
+    "customers_marketing_cloud",
+];
 
-fn expect(holds: bool, what: impl FnOnce() -> String) -> Result<(), Failure> {
+/// Fails the demo unless something is as it was told.
+pub(super) fn expect(holds: bool, what: impl FnOnce() -> String) -> Result<(), Failure> {
     if holds {
         return Ok(());
     }
@@ -30,121 +35,83 @@ fn report<'a>(reports: &'a [RunReport], sync: &str) -> Result<&'a RunReport, Fai
     found.ok_or_else(|| Failure::bug(format!("no report of {sync}")))
 }
 
-/// Everything arrived.
-pub(super) fn first_run(reports: &[RunReport], twin: &Twin) -> Result<(), Failure> {
-    for (sync, rows) in [("customers", shop::CUSTOMERS), ("companies", shop::COMPANIES)] {
+/// Everything arrived everywhere.
+pub(super) fn first_run(reports: &[RunReport], twins: &Twins) -> Result<(), Failure> {
+    let customers = SYNCS.map(|sync| (sync, shop::CUSTOMERS));
+    for (sync, rows) in customers.into_iter().chain([("companies", shop::COMPANIES)]) {
         let report = report(reports, sync)?;
         let whole = report.status == RunStatus::Ok && report.tally.created == rows;
         expect(whole, || {
-            format!("{} of {rows} {sync} were created", report.tally.created)
+            format!("{} of {rows} rows of {sync} were created", report.tally.created)
         })?;
     }
-    let contacts = twin.contacts().len() as u64;
-    expect(contacts == shop::CUSTOMERS, || {
-        format!("the twin has {contacts} contacts")
-    })
-}
-
-/// Three customers, one removal and two refusals, and no value that did not change; what was sent,
-/// line by line.
-pub(super) fn second_run(reports: &[RunReport], twin: &Twin) -> Result<Vec<String>, Failure> {
-    let tally = report(reports, "customers")?.tally;
-    let as_told = tally.updated == 3 && tally.removed == 1 && tally.rejected == 2 && tally.created == 0;
-    expect(as_told, || {
-        format!(
-            "{} updated, {} removed, {} rejected",
-            tally.updated, tally.removed, tally.rejected
-        )
-    })?;
-    let mut lines = Vec::new();
-    let mut values = 0;
-    for request in twin.requests().iter().filter(|request| request.method != "GET") {
-        let (records, carried) = carried(request);
-        values += carried;
-        lines.push(format!(
-            "{} {}: {}, {}",
-            request.method,
-            request.path,
-            counted(records, "record"),
-            counted(carried, "value")
-        ));
-    }
-    expect(values == VALUES, || {
-        format!("{values} values were sent instead of {VALUES}")
-    })?;
-    Ok(lines)
-}
-
-/// Records and property values in a batch request.
-fn carried(request: &LoggedRequest) -> (u64, u64) {
-    let body = request.json();
-    let inputs = body.get("inputs").and_then(|inputs| inputs.as_array());
-    let inputs = inputs.map(Vec::as_slice).unwrap_or_default();
-    let values = inputs
-        .iter()
-        .filter_map(|input| input.get("properties")?.as_object())
-        .map(|properties| properties.len() as u64)
-        .sum();
-    (inputs.len() as u64, values)
-}
-
-/// Nothing at all was asked of the destination.
-pub(super) fn third_run(reports: &[RunReport], twin: &Twin) -> Result<(), Failure> {
-    let told: u64 = reports.iter().map(|report| report.tally.requests).sum();
-    let seen = twin.request_count();
-    expect(told == 0 && seen == 0, || {
-        format!("{told} requests were reported and {seen} seen by the twin")
-    })
-}
-
-/// The contacts of the story, as the twin has them.
-pub(super) fn contacts(twin: &Twin) -> Result<Rows, Failure> {
-    let all = twin.records("contacts");
-    let mut rows = Rows::new(&["   CUSTOMER", "CONTACT", "WHAT HUBSPOT HAS", ""]);
-    let story: [(u32, Option<&str>, &str); 6] = [
-        (shop::MOVES, Some("city"), "updated"),
-        (shop::RENAMES, Some("email"), "the same contact, renamed"),
-        (shop::ORDERS, Some("lifetime_value"), "updated"),
-        (shop::LEAVES, None, "archived"),
-        (
-            shop::BAD_ADDRESS,
-            Some("email"),
-            "as before: the new address was refused",
-        ),
-        (
-            shop::BAD_STAGE,
-            Some("lifecyclestage"),
-            "as before: `vip` was refused",
-        ),
+    let arrived = [
+        twins.hubspot.contacts().len(),
+        twins.mailchimp.members(AUDIENCE).len(),
+        twins.marketing_cloud.count("customers"),
     ];
-    for (id, property, what) in story {
-        let email = if id == shop::RENAMES {
-            shop::new_address()
-        } else {
-            customer(u64::from(id)).email
-        };
-        let record = all
-            .iter()
-            .find(|record| record.get("email") == Some(email.as_str()));
-        let gone = id == shop::LEAVES;
-        let found = record.filter(|record| record.archived == gone);
-        let Some(record) = found else {
-            expect(false, || format!("customer {id} is not as told"))?;
-            continue;
-        };
-        let value = property
-            .map(|property| format!("{property} = {}", value_of(record, property)))
-            .unwrap_or_default();
-        rows.add([format!("   {id}"), email, value, what.to_owned()]);
-    }
-    let moved = all.iter().any(|record| {
-        record.get("email") == Some(customer(u64::from(shop::MOVES)).email.as_str())
-            && record.get("city") == Some(shop::NEW_CITY)
-    });
-    expect(moved, || "the new city is not there".into())?;
-    Ok(rows)
+    expect(arrived.iter().all(|rows| *rows as u64 == shop::CUSTOMERS), || {
+        format!("the twins have {arrived:?} customers")
+    })
 }
 
-fn value_of<'a>(record: &'a RecordView, property: &str) -> &'a str {
-    record.get(property).unwrap_or("(empty)")
+/// What the second sync does at each destination, and how many values it sends there.
+///
+/// | customer | HubSpot | Mailchimp | Marketing Cloud |
+/// |---|---|---|---|
+/// | moves | 1 value | 1 value | 1 value |
+/// | changes address | 1 | 1 | 1 |
+/// | orders: sum, count and day | 3 | 3 | 3 |
+/// | leaves | removed | removed | removed |
+/// | has a bad address | rejected | rejected | rejected |
+/// | has an unknown stage | rejected | rejected | 1 (any text) |
+/// | unsubscribed, and is to be subscribed | not mapped | suppressed | 1 (a column) |
+const SECOND: [(Buckets, usize); 3] = [([0, 3, 1, 2, 0], 5), ([0, 3, 1, 2, 1], 5), ([0, 5, 1, 1, 0], 7)];
+
+/// Rows created, updated, removed, rejected, suppressed.
+type Buckets = [u64; 5];
+
+fn buckets(tally: &Tally) -> Buckets {
+    [
+        tally.created,
+        tally.updated,
+        tally.removed,
+        tally.rejected,
+        tally.suppressed,
+    ]
+}
+
+/// Just what changed went to each destination; what was sent, line by line.
+pub(super) fn second_run(reports: &[RunReport], twins: &Twins) -> Result<[Sent; 3], Failure> {
+    let all = carried::sent(twins);
+    for ((sync, sent), (wanted, values)) in SYNCS.iter().zip(&all).zip(SECOND) {
+        let found = buckets(&report(reports, sync)?.tally);
+        expect(found == wanted, || {
+            format!("{sync} created, updated, removed, rejected, suppressed {found:?}")
+        })?;
+        expect(sent.values() == values, || {
+            format!(
+                "{} values were sent to {}, not {values}",
+                sent.values(),
+                sent.destination
+            )
+        })?;
+        let beside = sent.beside(shop::NEW_CITY);
+        expect(beside.len() == 1, || {
+            format!(
+                "the new city went to {} together with {beside:?}",
+                sent.destination
+            )
+        })?;
+    }
+    Ok(all)
+}
+
+/// Nothing at all was asked of any destination.
+pub(super) fn third_run(reports: &[RunReport], twins: &Twins) -> Result<(), Failure> {
+    let told: u64 = reports.iter().map(|report| report.tally.requests).sum();
+    let seen = twins.request_count();
+    expect(told == 0 && seen == 0, || {
+        format!("{told} requests were reported and {seen} seen by the twins")
+    })
 }

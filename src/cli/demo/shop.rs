@@ -33,13 +33,22 @@ pub(super) const LEAVES: u32 = 99;
 /// The customer whose address becomes nonsense.
 pub(super) const BAD_ADDRESS: u32 = 256;
 
-/// The customer whose stage HubSpot does not know.
+/// The customer whose stage HubSpot and Mailchimp do not know.
 pub(super) const BAD_STAGE: u32 = 1_024;
+
+/// The stage they do not know.
+pub(super) const NEW_STAGE: &str = "vip";
+
+/// The customer who unsubscribes in Mailchimp, while the shop says that they subscribe.
+pub(super) const UNSUBSCRIBES: u32 = 512;
+
+/// What the ordering customer orders, in cents.
+const NEW_ORDER: u64 = 24_990;
 
 const TABLES: &str = "
     create table customers (
         customer_id integer primary key, email text not null, first_name text, last_name text not null,
-        city text, country text, stage text, birthday date
+        city text, country text, stage text, birthday date, newsletter boolean not null
     );
     create table orders (
         order_id integer primary key, customer_id integer not null references customers,
@@ -65,7 +74,7 @@ fn write_database(path: &Path) -> rusqlite::Result<()> {
     transaction.execute_batch(TABLES)?;
     {
         let mut add_customer =
-            transaction.prepare("insert into customers values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
+            transaction.prepare("insert into customers values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
         let mut add_order = transaction
             .prepare("insert into orders (customer_id, amount, ordered_on) values (?1, ?2, ?3)")?;
         for id in 1..=CUSTOMERS {
@@ -78,7 +87,8 @@ fn write_database(path: &Path) -> rusqlite::Result<()> {
                 one.city,
                 one.country,
                 one.stage,
-                one.birthday
+                one.birthday,
+                one.newsletter && one.id != u64::from(UNSUBSCRIBES)
             ])?;
             for (cents, day) in one.orders {
                 add_order.execute(params![number(id), cents as f64 / 100.0, day])?;
@@ -117,10 +127,22 @@ fn write_files(data: &Path) -> std::io::Result<()> {
 
 /// The address the renaming customer has from now on.
 pub(super) fn new_address() -> String {
-    format!("new.address.{RENAMES}@example.com")
+    format!("new.address.{RENAMES}@mail.demo")
 }
 
-/// What happens overnight; gives a line for each event.
+/// What the ordering customer has ordered in the end, as destinations show it.
+pub(super) fn new_sum() -> String {
+    let cents: u64 = customer(u64::from(ORDERS))
+        .orders
+        .iter()
+        .map(|(cents, _)| cents)
+        .sum();
+    let cents = cents + NEW_ORDER;
+    let text = format!("{}.{:02}", cents / 100, cents % 100);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// What happens overnight in the shop; gives a line for each event.
 ///
 /// # Errors
 /// When the database cannot be written.
@@ -136,10 +158,11 @@ pub(super) fn change(dir: &Path) -> Result<Vec<String>, Failure> {
         update("city", NEW_CITY, MOVES)?;
         update("email", &new_address(), RENAMES)?;
         update("email", "not-an-address", BAD_ADDRESS)?;
-        update("stage", "vip", BAD_STAGE)?;
+        update("stage", NEW_STAGE, BAD_STAGE)?;
+        update("newsletter", "1", UNSUBSCRIBES)?;
         events.execute(
-            "insert into orders (customer_id, amount, ordered_on) values (?1, 249.9, '2026-01-15')",
-            [ORDERS],
+            "insert into orders (customer_id, amount, ordered_on) values (?1, ?2, '2026-01-15')",
+            params![ORDERS, NEW_ORDER as f64 / 100.0],
         )?;
         events.execute("delete from orders where customer_id = ?1", [LEAVES])?;
         events.execute("delete from customers where customer_id = ?1", [LEAVES])?;
@@ -152,6 +175,7 @@ pub(super) fn change(dir: &Path) -> Result<Vec<String>, Failure> {
         format!("customer {ORDERS} orders something"),
         format!("customer {LEAVES} leaves"),
         format!("customer {BAD_ADDRESS}'s e-mail address becomes nonsense"),
-        format!("customer {BAD_STAGE} gets a lifecycle stage that HubSpot does not have"),
+        format!("customer {BAD_STAGE} gets a stage that HubSpot and Mailchimp do not have"),
+        format!("customer {UNSUBSCRIBES} wants the newsletter, says the shop"),
     ])
 }

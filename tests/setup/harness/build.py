@@ -13,29 +13,29 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @dataclass(frozen=True)
 class Programs:
-    """Command lines, without arguments, of Outflow and of the HubSpot twin."""
+    """Command lines, without arguments, of Outflow and of a twin."""
 
     outflow: list
     twin: list
 
 
-def programs(release: bool) -> Programs:
-    """Builds both, unless OUTFLOW_BIN and OUTFLOW_TWIN_BIN name them."""
-    outflow, twin = os.environ.get("OUTFLOW_BIN"), os.environ.get("OUTFLOW_TWIN_BIN")
-    if not (outflow and twin):
-        built = _build(release)
+def programs(release: bool, twin: str = "hubspot") -> Programs:
+    """Builds Outflow and the twin of that name, unless OUTFLOW_BIN and OUTFLOW_TWIN_BIN name them."""
+    outflow, twin_program = os.environ.get("OUTFLOW_BIN"), os.environ.get("OUTFLOW_TWIN_BIN")
+    if not (outflow and twin_program):
+        built = _build(release, twin)
         outflow = outflow or built.get(("bin", "outflow"))
-        twin = twin or built.get(("example", "hubspot"))
-    for name, path in (("outflow", outflow), ("the HubSpot twin", twin)):
+        twin_program = twin_program or built.get(("example", twin))
+    for name, path in (("outflow", outflow), (f"the twin {twin}", twin_program)):
         if not path:
             sys.exit(f"cargo built no program for {name}")
-    return Programs(shlex.split(outflow), shlex.split(twin))
+    return Programs(shlex.split(outflow), shlex.split(twin_program))
 
 
-def _build(release: bool) -> dict:
+def _build(release: bool, twin: str) -> dict:
     command = ["cargo", "build", "--locked", "--message-format", "json-render-diagnostics"]
     if release:
-        command += ["--release", "-p", "outflow", "-p", "outflow-sandbox", "--bin", "outflow", "--example", "hubspot"]
+        command += ["--release", "-p", "outflow", "-p", "outflow-sandbox", "--bin", "outflow", "--example", twin]
     else:
         # The same units as `cargo test`, so that nothing is built twice.
         command += ["--workspace", "--all-targets"]

@@ -16,25 +16,39 @@ class Project:
     def __init__(self, root, outflow):
         self.root = Path(root)
         self._outflow = outflow
+        self._connection = ""
         self.env = {**os.environ, "HUBSPOT_TOKEN": TOKEN, "NO_COLOR": "1"}
         self.env.setdefault("OUTFLOW_LOG", "warn")
 
-    def create(self, source: str, base_url: str, limits: str = "none", sync: str = "", name: str = "customers"):
-        """Writes outflow.yaml and one mapping; whatever was there is gone."""
+    def create(self, source: str, base_url: str = "", limits: str = "none", sync: str = "", name: str = "customers",
+               connection: str = ""):
+        """Writes outflow.yaml and one mapping; whatever was there is gone. `crm` is a HubSpot unless `connection`
+        says otherwise."""
         shutil.rmtree(self.root, ignore_errors=True)
         (self.root / "mappings").mkdir(parents=True)
-        self.configure(source, base_url, limits)
+        if connection:
+            self._connection = connection
+            self.point_at(source)
+        else:
+            self.configure(source, base_url, limits)
         (self.root / "mappings" / f"{name}.yaml").write_text(sync, encoding="utf-8")
 
     def configure(self, source: str, base_url: str, limits: str = "none") -> None:
-        """Writes outflow.yaml; state and mappings stay."""
+        """Writes outflow.yaml for a HubSpot; state and mappings stay."""
+        self._connection = (
+            '{ type: hubspot, token: "${env:HUBSPOT_TOKEN}", '
+            f"base_url: {json.dumps(base_url)}, limits: {limits} }}"
+        )
+        self.point_at(source)
+
+    def point_at(self, source) -> None:
+        """Writes outflow.yaml anew for another source; the destination, state and mappings stay."""
         (self.root / "outflow.yaml").write_text(
             "state: .outflow\n"
             "sources:\n"
             f"  files: {{ type: lake, path: {json.dumps(str(source))} }}\n"
             "destinations:\n"
-            '  crm: { type: hubspot, token: "${env:HUBSPOT_TOKEN}", '
-            f"base_url: {json.dumps(base_url)}, limits: {limits} }}\n",
+            f"  crm: {self._connection}\n",
             encoding="utf-8",
         )
 

@@ -1,4 +1,4 @@
-"""A HubSpot twin in a process of its own, and what it can tell."""
+"""A twin in a process of its own, and what it can tell; what is asked of records is HubSpot's."""
 
 import http.client
 import json
@@ -50,9 +50,9 @@ class Twin:
             sys.exit(f"the twin did not say its address but: {line!r}")
         return url.rstrip("/")
 
-    def call(self, method: str, path: str, body=None):
+    def call(self, method: str, path: str, body=None, token: str = TOKEN):
         """One exchange; the decoded answer. Anything but a 2xx ends the check."""
-        headers = {"Authorization": f"Bearer {TOKEN}"}
+        headers = {"Authorization": f"Bearer {token}"}
         data = None
         if body is not None:
             data = json.dumps(body)
@@ -95,6 +95,10 @@ class Twin:
     def forget_requests(self) -> None:
         """Empties the log of requests."""
         self.call("DELETE", "/_twin/requests")
+
+    def request_count(self) -> int:
+        """Requests since the start or since they were forgotten, kept in the log or not."""
+        return self.call("GET", "/_twin/count")["requests"]
 
     def requests(self) -> list:
         """What was sent since the log was emptied, oldest first, the harness's own reads included."""

@@ -113,6 +113,33 @@ async fn a_changed_field_leaves_the_others_and_null_empties() {
 }
 
 #[tokio::test]
+async fn an_audience_and_its_merge_fields_are_asked_for_at_once() {
+    let options = Options {
+        latency: std::time::Duration::from_millis(200),
+        ..Options::default()
+    };
+    let twin = Twin::start(options).await.unwrap();
+    let network = std::sync::Arc::new(outflow_sdk::http::Network::new().unwrap());
+    let mailchimp = outflow_mailchimp::Mailchimp::open(driver::settings(&twin), network).unwrap();
+    let bind = async |audience: &str| {
+        let options = json!({ "audience": audience, "status_if_new": "transactional" });
+        let spec = driver::spec(Mode::Upsert, None, &["email_address", "FNAME"], options);
+        let binding = mailchimp.bind(spec, false).await.unwrap();
+        assert!(binding.problems().is_empty(), "{:?}", binding.problems());
+        let asked = (twin.request_count(), twin.most_in_flight());
+        twin.clear_requests();
+        asked
+    };
+    assert_eq!(bind(AUDIENCE).await, (2, 2));
+    // By its name it has to be found first.
+    assert_eq!(bind("Sandbox").await, (2, 1));
+    // A name that looks like an id.
+    let other = twin.define_audience("abcdef0123");
+    assert_ne!(other, "abcdef0123");
+    assert_eq!(bind("abcdef0123").await.0, 4);
+}
+
+#[tokio::test]
 async fn a_new_address_changes_the_same_member() {
     let world = World::new(Mode::Upsert, json!({})).await;
     let end = world.deliver(vec![row(1, ANN, &[])]).await.remove(0);

@@ -49,6 +49,7 @@ fn the_match_is_the_primary_key_and_all_of_it() {
         key: "orders".into(),
         id: None,
         columns: composite().columns,
+        sendable: None,
     };
     let mut part = spec(Mode::Upsert, &["Shop", "Number"]);
     part.match_fields = vec!["Shop".into()];

@@ -5,6 +5,7 @@
 
 mod access;
 mod conformance;
+mod contacts;
 mod hands;
 mod jobs;
 mod rows;

@@ -30,6 +30,7 @@ pub(crate) const FIELDS: [&str; 6] = ["Id", "Email", "Points", "Born", "Seen", "
 pub(crate) enum End {
     Done(Vec<Effect>, Option<Arc<str>>),
     Rejected(String),
+    Suppressed(String),
     Failed(String),
 }
 
@@ -80,14 +81,28 @@ impl World {
     pub(crate) async fn new() -> Self {
         let twin = Twin::start(Options::default()).await.unwrap();
         twin.define(KEY, columns(20));
-        let binding = bind(&twin).await;
+        Self::over(twin, json!({})).await
+    }
+
+    /// A run over a twin as it is, with these keys in the mapping.
+    pub(crate) async fn over(twin: Twin, with: Json) -> Self {
+        let binding = bind(&twin, with).await;
         twin.clear_requests();
         Self { twin, binding }
     }
 
+    /// A sendable data extension whose column `column` leads to what subscribers have in `subscriber`,
+    /// and a mapping that respects them.
+    pub(crate) async fn respecting(column: &str, subscriber: &str) -> Self {
+        let twin = Twin::start(Options::default()).await.unwrap();
+        twin.define(KEY, columns(20));
+        twin.make_sendable(KEY, column, subscriber);
+        Self::over(twin, json!({ "respect_unsubscribes": true })).await
+    }
+
     /// Another run over the same data extension.
     pub(crate) async fn next_run(self) -> Self {
-        let binding = bind(&self.twin).await;
+        let binding = bind(&self.twin, json!({})).await;
         self.twin.clear_requests();
         Self { binding, ..self }
     }
@@ -185,13 +200,11 @@ impl World {
     }
 }
 
-async fn bind(twin: &Twin) -> Arc<dyn Binding> {
-    let spec = spec(
-        Mode::Mirror,
-        Some(Removed::Delete),
-        &FIELDS,
-        json!({ "data_extension": KEY }),
-    );
+async fn bind(twin: &Twin, with: Json) -> Arc<dyn Binding> {
+    let mut options = json!({ "data_extension": KEY });
+    let map = options.as_object_mut().unwrap();
+    map.extend(with.as_object().cloned().unwrap_or_default());
+    let spec = spec(Mode::Mirror, Some(Removed::Delete), &FIELDS, options);
     let binding = open(twin).bind(spec, true).await.unwrap();
     assert!(binding.problems().is_empty(), "{:?}", binding.problems());
     binding
@@ -258,6 +271,8 @@ impl Item {
                 }
             }
             Outcome::Rejected(rejection) => return Err(End::Rejected(rejection.code)),
+            Outcome::Suppressed(rejection) => return Err(End::Suppressed(rejection.code)),
+            Outcome::Resolved { remote } => self.operation.remote = Some(remote),
             Outcome::Retry { .. } | Outcome::InDoubt => {}
             other => panic!("{other:?}"),
         }

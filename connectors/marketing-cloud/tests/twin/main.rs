@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod consent;
 mod driver;
 
 use driver::{End, KEY, World, changed, effects, open, removal, row, rows, spec};

@@ -8,17 +8,16 @@ use jiff::tz::TimeZone;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::clock::Clock;
+use crate::front::Desk;
 
 use super::auth::Credentials;
 use super::defaults;
-use super::faults::Queue;
+use super::faults::FaultKind;
 use super::json::iso;
 use super::limits::Meter;
 use super::lists::Lists;
 use super::options::Options;
 use super::store::{Kind, ObjectStore};
-use crate::log::Log;
 
 /// Record ids start here, so that they have the vendor's eleven digits.
 const FIRST_CONTACT: u64 = 20_140_000_001;
@@ -27,16 +26,13 @@ const FIRST_CUSTOM: u64 = 42_390_000_001;
 /// Custom object types are numbered from here.
 pub(super) const FIRST_CUSTOM_TYPE: u64 = 37_100_001;
 
-/// One account: settings that do not change, and what does behind three locks.
+/// One account: settings that do not change, and what does behind a lock.
 #[derive(Debug)]
 pub(super) struct Account {
     pub(super) options: Options,
-    pub(super) clock: Clock,
-    pub(super) started: i64,
+    pub(super) desk: Desk<FaultKind>,
     pub(super) zone: TimeZone,
     state: Mutex<State>,
-    log: Mutex<Log>,
-    faults: Mutex<Queue>,
 }
 
 /// What requests change.
@@ -64,16 +60,12 @@ impl Account {
                 format!("time zone {}: {error}", options.time_zone),
             )
         })?;
-        let clock = Clock::default();
-        let started = clock.now_ms();
-        let state = State::new(&options, zone.clone(), started);
+        let desk = Desk::new(options.log_requests, options.log_body_bytes);
+        let state = State::new(&options, zone.clone(), desk.started());
         Ok(Self {
-            started,
+            desk,
             zone,
             state: Mutex::new(state),
-            log: Mutex::new(Log::new(options.log_requests, options.log_body_bytes)),
-            faults: Mutex::new(Queue::default()),
-            clock,
             options,
         })
     }
@@ -82,25 +74,10 @@ impl Account {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn log(&self) -> MutexGuard<'_, Log> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn faults(&self) -> MutexGuard<'_, Queue> {
-        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Milliseconds since the twin started, by its clock.
-    pub(super) fn now_since_start(&self) -> u64 {
-        u64::try_from(self.clock.now_ms() - self.started).unwrap_or_default()
-    }
-
     /// Forgets everything but the settings.
     pub(super) fn reset(&self) {
-        let fresh = State::new(&self.options, self.zone.clone(), self.clock.now_ms());
+        let fresh = State::new(&self.options, self.zone.clone(), self.desk.now_ms());
         *self.state() = fresh;
-        self.faults().clear();
-        self.log().clear();
     }
 }
 

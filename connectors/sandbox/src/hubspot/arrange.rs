@@ -169,7 +169,7 @@ impl Twin {
         id: Option<&str>,
         properties: &[(&str, &str)],
     ) -> Result<String, ArrangeError> {
-        let now = self.account.clock.now_ms();
+        let now = self.account.desk.now_ms();
         let mut guard = self.account.state();
         let position = position(&guard, object)?;
         let State { objects, blocked, .. } = &mut *guard;
@@ -202,7 +202,7 @@ impl Twin {
     /// # Errors
     /// No such contact, or an address that is impossible or taken.
     pub fn add_secondary_email(&self, id: &str, address: &str) -> Result<(), ArrangeError> {
-        let now = self.account.clock.now_ms();
+        let now = self.account.desk.now_ms();
         self.with_store("contacts", |store| {
             let slot = store.live(id, true).ok_or_else(ApiError::not_found)?;
             let (Some(email), Some(additional)) = (store.email, store.additional_emails) else {
@@ -229,7 +229,7 @@ impl Twin {
     /// # Errors
     /// No such record.
     pub fn archive_record(&self, object: &str, id: &str) -> Result<(), ArrangeError> {
-        let now = self.account.clock.now_ms();
+        let now = self.account.desk.now_ms();
         self.with_store(object, |store| {
             let slot = store.live(id, true).ok_or_else(ApiError::not_found)?;
             store.retire(slot, Standing::Archived(now), now);
@@ -254,7 +254,7 @@ impl Twin {
     /// # Errors
     /// No such object type.
     pub fn define_property(&self, object: &str, property: Property) -> Result<(), ArrangeError> {
-        let now = iso(self.account.clock.now_ms());
+        let now = iso(self.account.desk.now_ms());
         self.with_store(object, |store| {
             let group = store
                 .definitions
@@ -278,7 +278,7 @@ impl Twin {
     /// # Errors
     /// No such object type or property.
     pub fn archive_property(&self, object: &str, name: &str) -> Result<(), ArrangeError> {
-        let now = iso(self.account.clock.now_ms());
+        let now = iso(self.account.desk.now_ms());
         self.with_store(object, |store| {
             let id = store.definitions.find(name).ok_or_else(ApiError::not_found)?;
             let property = store.definitions.get_mut(id).ok_or_else(ApiError::not_found)?;
@@ -300,7 +300,7 @@ impl Twin {
         required: &[&str],
     ) -> Result<String, ArrangeError> {
         let qualified = format!("p{}_{name}", self.account.options.hub_id);
-        let now = self.account.clock.now_ms();
+        let now = self.account.desk.now_ms();
         {
             let mut state = self.account.state();
             if state.object(&qualified).is_some() {
@@ -357,7 +357,7 @@ impl Twin {
 
     /// Creates a list of contacts; gives its id.
     pub fn define_list(&self, name: &str, processing: ProcessingType) -> String {
-        let now = self.account.clock.now_ms();
+        let now = self.account.desk.now_ms();
         self.account
             .state()
             .lists
@@ -388,7 +388,7 @@ impl Twin {
 
     /// Makes a credential expire now.
     pub fn expire_token(&self, token: &str) {
-        let now = self.account.clock.now_ms();
+        let now = self.account.desk.now_ms();
         self.account.state().credentials.expire(token, now);
     }
 
@@ -399,7 +399,7 @@ impl Twin {
 
     /// Moves the twin's clock forward: windows, days, index and access tokens follow it.
     pub fn advance_clock(&self, by: Duration) {
-        self.account.clock.advance(by);
+        self.account.desk.advance(by);
     }
 
     /// Changes the request limits.
@@ -409,7 +409,7 @@ impl Twin {
 
     /// Sets how many requests the account has used today.
     pub fn set_daily_used(&self, used: u64) {
-        let now = self.account.clock.now_ms();
+        let now = self.account.desk.now_ms();
         self.account.state().meter.set_used(used, now);
     }
 

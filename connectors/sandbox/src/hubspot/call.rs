@@ -202,7 +202,7 @@ fn route(path: &str) -> Option<(Family, Version, Vec<Cow<'_, str>>)> {
 
 /// Answers one request to the API.
 pub(super) fn answer(account: &Account, asked: &Asked) -> Answer {
-    let now = account.clock.now_ms();
+    let now = account.desk.now_ms();
     let (correlation, request_id) = {
         let mut state = account.state();
         (state.uuid(), state.uuid())

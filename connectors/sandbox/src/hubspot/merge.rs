@@ -47,7 +47,7 @@ pub(super) fn merge(
     primary: &str,
     other: &str,
 ) -> Result<Slot, ApiError> {
-    let now = account.clock.now_ms();
+    let now = account.desk.now_ms();
     let store = state.objects.get_mut(object).ok_or_else(ApiError::no_route)?;
     let primary = store.live(primary, true).ok_or_else(ApiError::not_found)?;
     let other = store.live(other, true).ok_or_else(ApiError::not_found)?;

@@ -6,7 +6,7 @@
 //! versions 2026-03 and 2026-09 and the legacy v3 serve one store.
 //!
 //! Outside the API's space there are a page for people at `/` and control paths for other processes:
-//! `POST|DELETE /_twin/faults`, `GET|DELETE /_twin/requests`, `POST /_twin/reset`, `PUT /_twin/rate`,
+//! `POST|DELETE /_twin/faults`, `GET|DELETE /_twin/requests`, `GET /_twin/count`, `POST /_twin/reset`, `PUT /_twin/rate`,
 //! `POST /_twin/clock`, `POST /_twin/tokens/expire`, `POST /_twin/grants/revoke`.
 
 mod account;
@@ -44,11 +44,14 @@ mod write;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::server::{Answer, Asked, Ending, Server, Service};
+use crate::front::{Desk, Front, Refused, Vendor};
+use crate::front_page::Glance;
+use crate::server::{Answer, Asked, Ending, Server};
 
 pub use crate::log::LoggedRequest;
 use account::Account;
@@ -86,37 +89,43 @@ impl Twin {
 
     /// Requests to the API, oldest first, as many as are kept.
     pub fn requests(&self) -> Vec<LoggedRequest> {
-        self.account.log().all()
+        self.account.desk.log().all()
     }
 
     /// Requests to the API since the start or the last [`Twin::clear_requests`], kept or not.
     pub fn request_count(&self) -> u64 {
-        self.account.log().count()
+        self.account.desk.log().count()
     }
 
     /// Requests to the API that are being answered.
     pub fn in_flight(&self) -> usize {
-        self.account.log().in_flight()
+        self.account.desk.log().in_flight()
     }
 
     /// Most requests that were in flight at once.
     pub fn most_in_flight(&self) -> usize {
-        self.account.log().most_in_flight()
+        self.account.desk.log().most_in_flight()
     }
 
     /// Forgets the requests so far.
     pub fn clear_requests(&self) {
-        self.account.log().clear();
+        self.account.desk.log().clear();
     }
 
     /// Queues a fault. Of several that match a request, the one queued first hits it.
     pub fn inject(&self, fault: Fault) {
-        self.account.faults().push(fault);
+        self.account.desk.faults().push(fault);
     }
 
     /// Drops the faults still waiting.
     pub fn clear_faults(&self) {
-        self.account.faults().clear();
+        self.account.desk.faults().clear();
+    }
+
+    /// Writes what it has for a search.
+    pub(crate) fn glance(&self) -> Glance {
+        let account = Arc::clone(&self.account);
+        Box::new(move |html, search| page::glance(html, &account, search))
     }
 
     /// Saves records, definitions and lists to the data folder, if there is one.
@@ -136,52 +145,35 @@ impl Drop for Twin {
     }
 }
 
-/// What the server calls.
-struct Front(Arc<Account>);
+impl Vendor for Account {
+    type Fault = FaultKind;
 
-/// Counts a request as over even when its client went away.
-struct InFlight<'a>(&'a Account);
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.0.log().end();
+    fn desk(&self) -> &Desk<FaultKind> {
+        &self.desk
     }
-}
 
-impl Service for Front {
-    async fn answer(&self, asked: Asked) -> Answer {
-        let account = &*self.0;
-        let path = asked.uri.path();
-        if path.starts_with("/_twin/") {
-            return control::answer(account, &asked);
-        }
-        if path == "/" {
-            return page::answer(account, &asked);
-        }
-        let fault = account.faults().take(asked.method.as_str(), path);
-        let logged = {
-            let mut log = account.log();
-            log.begin();
-            log.keeps().then(|| {
-                log.keep(LoggedRequest::new(
-                    account.now_since_start(),
-                    &asked,
-                    fault.as_ref().map(FaultKind::name),
-                ))
-            })
-        };
-        let in_flight = InFlight(account);
-        let answer = answer(account, &asked, fault).await;
-        drop(in_flight);
-        if let Some(n) = logged {
-            let status = if answer.ending == Ending::Cut {
-                0
-            } else {
-                answer.status.as_u16()
-            };
-            account.log().settle(n, status);
-        }
-        answer
+    fn fault_name(fault: &FaultKind) -> &'static str {
+        fault.name()
+    }
+
+    fn reset(&self) {
+        Account::reset(self);
+    }
+
+    fn set_latency(&self, latency: Duration) {
+        self.state().latency = latency;
+    }
+
+    fn page(&self, asked: &Asked) -> Answer {
+        page::answer(self, asked)
+    }
+
+    fn control(&self, asked: &Asked) -> Result<Value, Refused> {
+        control::control(self, asked)
+    }
+
+    async fn answer(&self, asked: &Asked, fault: Option<FaultKind>) -> Answer {
+        answer(self, asked, fault).await
     }
 }
 
@@ -220,7 +212,7 @@ fn refuse(account: &Account, fault: FaultKind) -> Answer {
         let mut state = account.state();
         (state.uuid(), state.uuid())
     };
-    let now = account.clock.now_ms();
+    let now = account.desk.now_ms();
     let error = |code: u16, message: &str| {
         let body = json!({ "status": "error", "message": message, "correlationId": correlation });
         Answer::new(status(code), call::JSON, body.to_string())

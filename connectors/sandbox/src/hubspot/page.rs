@@ -9,7 +9,6 @@ use super::lists::{List, ProcessingType};
 use super::record::{Record, Standing};
 use super::store::ObjectStore;
 
-const CONTACTS: usize = 24;
 const MEMBERS: usize = 50;
 
 /// `GET /?q=…&page=…`.
@@ -17,10 +16,10 @@ pub(super) fn answer(account: &Account, asked: &Asked) -> Answer {
     html::answer(asked, "HubSpot twin", |html, search, page| {
         {
             let state = account.state();
-            contacts(html, &state, search, page, account.clock.now_ms());
+            contacts(html, &state, search, page, account.desk.now_ms());
             lists(html, &state);
         }
-        html::requests(html, &account.log());
+        html::requests(html, &account.desk.log());
     })
 }
 
@@ -28,32 +27,39 @@ fn contacts(html: &mut String, state: &State, search: &str, page: usize, now: i6
     let Some(store) = state.objects.first() else {
         return;
     };
-    let wanted = search.to_lowercase();
-    let all: Vec<&Record> = store
-        .records()
-        .map(|(_, record)| record)
-        .filter(|record| record.standing == Standing::Live)
-        .filter(|record| wanted.is_empty() || mentions(record, &wanted))
-        .collect();
-    let pages = all.len().div_ceil(CONTACTS).max(1);
-    let page = page.min(pages);
+    let found = found(store, search);
     put!(html, "<p>{} contacts", store.live_count());
-    if !wanted.is_empty() {
-        put!(html, ", {} with “", all.len());
+    if !search.is_empty() {
+        put!(html, ", {} with “", found.len());
         escape(html, search);
         html.push('”');
     }
     html.push_str("</p>");
     html::search_form(html, search);
-    if all.is_empty() {
-        html.push_str("<p>No contact here yet.</p>");
-    }
-    html.push_str("<section class=\"cards\" aria-label=\"Contacts\">");
-    for record in all.iter().rev().skip((page - 1) * CONTACTS).take(CONTACTS) {
+    html::cards(html, "contact", &found, search, page, |html, record| {
         contact(html, store, record, now);
+    });
+}
+
+/// The newest contacts a search finds, for the page over all twins.
+pub(super) fn glance(html: &mut String, account: &Account, search: &str) {
+    let state = account.state();
+    if let Some(store) = state.objects.first() {
+        let now = account.desk.now_ms();
+        html::glance(html, "contact", &found(store, search), |html, record| {
+            contact(html, store, record, now);
+        });
     }
-    html.push_str("</section>");
-    html::pages(html, search, page, pages);
+}
+
+fn found<'s>(store: &'s ObjectStore, search: &str) -> Vec<&'s Record> {
+    let wanted = search.to_lowercase();
+    store
+        .records()
+        .map(|(_, record)| record)
+        .filter(|record| record.standing == Standing::Live)
+        .filter(|record| wanted.is_empty() || mentions(record, &wanted))
+        .collect()
 }
 
 fn mentions(record: &Record, wanted: &str) -> bool {

@@ -1,11 +1,11 @@
 //! Keeping an account between two runs: one JSON file in the data folder.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io;
 
 use serde::{Deserialize, Serialize};
+
+use crate::snapshot::{read, unreadable, write};
 
 use super::account::Account;
 use super::definitions::{Group, Property};
@@ -14,6 +14,7 @@ use super::record::{Content, Record, Standing, Stored};
 use super::store::{Kind, ObjectStore};
 
 const FORMAT: u32 = 1;
+const FILE: &str = "hubspot.json";
 
 #[derive(Serialize, Deserialize)]
 struct Saved {
@@ -50,16 +51,11 @@ struct SavedRecord {
     values: Vec<(u16, String, i64)>,
 }
 
-fn file(folder: &Path) -> PathBuf {
-    folder.join("hubspot.json")
-}
-
 /// Writes the account to its folder, whole or not at all.
 pub(super) fn save(account: &Account) -> io::Result<()> {
     let Some(folder) = &account.options.data else {
         return Ok(());
     };
-    fs::create_dir_all(folder)?;
     let saved = {
         let state = account.state();
         Saved {
@@ -69,12 +65,7 @@ pub(super) fn save(account: &Account) -> io::Result<()> {
             blocked: state.blocked.iter().cloned().collect(),
         }
     };
-    let new = folder.join("hubspot.json.new");
-    let mut writer = BufWriter::new(File::create(&new)?);
-    serde_json::to_writer(&mut writer, &saved)?;
-    writer.flush()?;
-    writer.get_ref().sync_all()?;
-    fs::rename(new, file(folder))
+    write(folder, FILE, &saved)
 }
 
 fn saved_object(store: &ObjectStore) -> SavedObject {
@@ -126,24 +117,14 @@ pub(super) fn load(account: &Account) -> io::Result<()> {
     let Some(folder) = &account.options.data else {
         return Ok(());
     };
-    let path = file(folder);
-    let opened = match File::open(&path) {
-        Ok(opened) => opened,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
+    let Some(saved) = read::<Saved>(folder, FILE)? else {
+        return Ok(());
     };
-    let unreadable = |reason: String| {
-        io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("{}: {reason}; delete the file to start afresh", path.display()),
-        )
-    };
-    let saved: Saved = serde_json::from_reader(BufReader::new(opened))
-        .map_err(|error| unreadable(format!("line {}, column {}", error.line(), error.column())))?;
     if saved.format != FORMAT {
-        return Err(unreadable(format!("format {} is not {FORMAT}", saved.format)));
+        let reason = format!("format {} is not {FORMAT}", saved.format);
+        return Err(unreadable(folder, FILE, &reason));
     }
-    let now = account.clock.now_ms();
+    let now = account.desk.now_ms();
     let mut state = account.state();
     for object in saved.objects {
         let position = if object.custom {
@@ -151,7 +132,7 @@ pub(super) fn load(account: &Account) -> io::Result<()> {
         } else {
             state
                 .object(&object.name)
-                .ok_or_else(|| unreadable(format!("object type {}", object.name)))?
+                .ok_or_else(|| unreadable(folder, FILE, &format!("object type {}", object.name)))?
         };
         if let Some(store) = state.objects.get_mut(position) {
             restore(store, object);

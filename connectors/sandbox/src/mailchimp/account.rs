@@ -5,29 +5,25 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::clock::Clock;
-use crate::log::Log;
+use crate::front::Desk;
 
 use super::AUDIENCE;
 use super::audience::Audience;
 use super::auth::Credentials;
 use super::batches::Batches;
-use super::faults::Queue;
+use super::faults::FaultKind;
 use super::options::Options;
 use super::problem::Problem;
 
 /// Numbers of audiences in the vendor's pages start here.
 const FIRST_WEB_ID: u64 = 612_001;
 
-/// One account: settings that do not change, and what does behind three locks.
+/// One account: settings that do not change, and what does behind a lock.
 #[derive(Debug)]
 pub(super) struct Account {
     pub(super) options: Options,
-    pub(super) clock: Clock,
-    pub(super) started: i64,
+    pub(super) desk: Desk<FaultKind>,
     state: Mutex<State>,
-    log: Mutex<Log>,
-    faults: Mutex<Queue>,
 }
 
 /// What requests change.
@@ -39,18 +35,16 @@ pub(super) struct State {
     pub(super) connections: Option<usize>,
     pub(super) latency: std::time::Duration,
     pub(super) rng: StdRng,
+    /// How often a kept account was started before: ids of one start are not those of another.
+    pub(super) starts: u64,
 }
 
 impl Account {
     pub(super) fn new(options: Options) -> Self {
-        let clock = Clock::default();
-        let started = clock.now_ms();
+        let desk = Desk::new(options.log_requests, options.log_body_bytes);
         Self {
-            started,
-            state: Mutex::new(State::new(&options, started)),
-            log: Mutex::new(Log::new(options.log_requests, options.log_body_bytes)),
-            faults: Mutex::new(Queue::default()),
-            clock,
+            state: Mutex::new(State::new(&options, desk.started())),
+            desk,
             options,
         }
     }
@@ -59,25 +53,10 @@ impl Account {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn log(&self) -> MutexGuard<'_, Log> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn faults(&self) -> MutexGuard<'_, Queue> {
-        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Milliseconds since the twin started, by its clock.
-    pub(super) fn now_since_start(&self) -> u64 {
-        u64::try_from(self.clock.now_ms() - self.started).unwrap_or_default()
-    }
-
     /// Forgets everything but the settings.
     pub(super) fn reset(&self) {
-        let fresh = State::new(&self.options, self.clock.now_ms());
+        let fresh = State::new(&self.options, self.desk.now_ms());
         *self.state() = fresh;
-        self.faults().clear();
-        self.log().clear();
     }
 }
 
@@ -91,7 +70,16 @@ impl State {
             connections: options.connections,
             latency: options.latency,
             rng: StdRng::seed_from_u64(options.seed),
+            starts: 0,
         }
+    }
+
+    /// Takes over what an earlier start kept: its audiences, and how many starts it had before.
+    pub(super) fn restore(&mut self, options: &Options, mut audiences: Vec<Audience>, starts: u64) {
+        audiences.iter_mut().for_each(Audience::index);
+        self.audiences = audiences;
+        self.starts = starts + 1;
+        self.rng = StdRng::seed_from_u64(options.seed.wrapping_add(self.starts));
     }
 
     /// A fresh id in the form of a UUID.

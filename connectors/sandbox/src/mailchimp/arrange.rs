@@ -129,7 +129,7 @@ impl Deed {
 
 /// Does something to a member as somebody other than the API would.
 pub(super) fn act(account: &Account, list: &str, email: &str, deed: Deed) -> Result<(), ArrangeError> {
-    let now = account.clock.now_ms();
+    let now = account.desk.now_ms();
     let mut state = account.state();
     let audience = state.audience(list)?;
     let hash = member::hash(email);
@@ -170,7 +170,7 @@ pub(super) fn act(account: &Account, list: &str, email: &str, deed: Deed) -> Res
 
 /// Adds an audience, with permissions its members are asked for, and gives its id.
 pub(super) fn define_audience(account: &Account, name: &str, permissions: &[&str]) -> String {
-    let now = account.clock.now_ms();
+    let now = account.desk.now_ms();
     let mut state = account.state();
     let position = state.add_audience(name, now);
     let permissions = permissions
@@ -252,7 +252,7 @@ impl Twin {
         status: Status,
         merge_fields: &[(&str, Value)],
     ) -> Result<(), ArrangeError> {
-        let now = self.account.clock.now_ms();
+        let now = self.account.desk.now_ms();
         let merge: Map<String, Value> = merge_fields
             .iter()
             .map(|(tag, value)| ((*tag).to_owned(), value.clone()))
@@ -396,7 +396,7 @@ impl Twin {
 
     /// Moves the twin's clock forward.
     pub fn advance_clock(&self, by: Duration) {
-        self.account.clock.advance(by);
+        self.account.desk.advance(by);
     }
 
     /// Changes how many requests are answered at the same time.

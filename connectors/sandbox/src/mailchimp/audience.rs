@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::member::{self, Hash, Member, Status};
 use super::merge_field::{self, MergeField};
 
@@ -9,7 +11,7 @@ use super::merge_field::{self, MergeField};
 pub(super) type Slot = usize;
 
 /// A group of interests.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Category {
     pub(super) id: String,
     pub(super) title: String,
@@ -18,7 +20,7 @@ pub(super) struct Category {
 }
 
 /// One interest.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Interest {
     pub(super) id: String,
     pub(super) category: String,
@@ -27,7 +29,7 @@ pub(super) struct Interest {
 }
 
 /// A static segment, which is a tag by another name. Times are milliseconds since 1970.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Segment {
     pub(super) id: u32,
     pub(super) name: String,
@@ -36,14 +38,14 @@ pub(super) struct Segment {
 }
 
 /// Something members can permit, in audiences that ask for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Permission {
     pub(super) id: String,
     pub(super) text: String,
 }
 
 /// One audience.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Audience {
     pub(super) id: String,
     pub(super) web_id: u64,
@@ -60,7 +62,9 @@ pub(super) struct Audience {
     /// Empty unless the audience asks for permissions.
     pub(super) permissions: Vec<Permission>,
     members: Vec<Option<Member>>,
+    #[serde(skip)]
     by_hash: HashMap<Hash, Slot>,
+    #[serde(skip)]
     by_contact: HashMap<String, Slot>,
     /// Members deleted for good.
     pub(super) forgotten: HashSet<Hash>,
@@ -90,6 +94,16 @@ impl Audience {
             by_contact: HashMap::new(),
             forgotten: HashSet::new(),
             throttled: HashSet::new(),
+        }
+    }
+
+    /// Indexes members that were read back.
+    pub(super) fn index(&mut self) {
+        for (slot, member) in self.members.iter().enumerate() {
+            if let Some(member) = member {
+                self.by_hash.insert(member.hash, slot);
+                self.by_contact.insert(member.contact_id.clone(), slot);
+            }
         }
     }
 

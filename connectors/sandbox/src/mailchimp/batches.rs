@@ -323,7 +323,7 @@ pub(super) fn results(account: &Account, asked: &Asked) -> Answer {
         .and_then(|text| text.parse().ok())
         .unwrap_or_default();
     let signed = query.get("Signature") == Some(signature(account, id, expires));
-    if !signed || account.clock.now_ms() > expires {
+    if !signed || account.desk.now_ms() > expires {
         return denied();
     }
     let packed = match account.state().batches.find(id) {

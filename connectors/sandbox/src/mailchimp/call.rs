@@ -95,7 +95,7 @@ pub(super) fn answer(account: &Account, asked: &Asked, omit_last: bool) -> Answe
             method: method(asked)?,
             query,
             body: &asked.body,
-            now: account.clock.now_ms(),
+            now: account.desk.now_ms(),
             host: header(&HOST).unwrap_or("127.0.0.1"),
             omit_last,
         };

@@ -8,8 +8,6 @@ use crate::faults::milliseconds;
 
 /// A fault and the requests it hits.
 pub type Fault = crate::faults::Fault<FaultKind>;
-/// Faults waiting for their requests.
-pub(super) type Queue = crate::faults::Queue<FaultKind>;
 
 /// What happens to a request that is hit.
 #[derive(Clone, Debug, Deserialize)]

@@ -29,7 +29,7 @@ pub(super) fn root(call: &Call<'_>) -> Handled {
         "username": "sandbox",
         "avatar_url": "",
         "role": "owner",
-        "member_since": iso(call.account.started),
+        "member_since": iso(call.account.desk.started()),
         "pricing_plan_type": "monthly",
         "first_payment": "",
         "account_timezone": "UTC",
@@ -38,7 +38,7 @@ pub(super) fn root(call: &Call<'_>) -> Handled {
             "company": "Sandbox", "addr1": "", "addr2": "", "city": "", "state": "", "zip": "", "country": "",
         },
         "pro_enabled": false,
-        "last_login": iso(call.account.started),
+        "last_login": iso(call.account.desk.started()),
         "total_subscribers": subscribers,
         "industry_stats": { "open_rate": 0, "bounce_rate": 0, "click_rate": 0 },
     })))

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use md5::{Digest, Md5};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::merge_field::MergeId;
 
@@ -32,7 +32,7 @@ pub(super) fn unique_email_id(hash: Hash) -> String {
 }
 
 /// Whether and how a member can be written to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// Receives campaigns.
@@ -81,7 +81,7 @@ impl Status {
 }
 
 /// Format of the campaigns a member gets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum EmailType {
     #[default]
@@ -90,7 +90,7 @@ pub(super) enum EmailType {
 }
 
 /// A postal address.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Address {
     pub(super) addr1: String,
     pub(super) addr2: String,
@@ -101,7 +101,7 @@ pub(super) struct Address {
 }
 
 /// A merge value that is set.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(super) enum MergeValue {
     Number(serde_json::Number),
@@ -110,7 +110,7 @@ pub(super) enum MergeValue {
 }
 
 /// A tag on a member.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Tagged {
     pub(super) segment: u32,
     /// Milliseconds since 1970.
@@ -118,7 +118,7 @@ pub(super) struct Tagged {
 }
 
 /// Something a member did.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Event {
     pub(super) name: String,
     pub(super) properties: serde_json::Map<String, serde_json::Value>,
@@ -127,14 +127,14 @@ pub(super) struct Event {
 }
 
 /// Where a member is.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Location {
     pub(super) latitude: f64,
     pub(super) longitude: f64,
 }
 
 /// One member. Times are milliseconds since 1970.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Member {
     pub(super) email: String,
     pub(super) hash: Hash,
@@ -164,7 +164,7 @@ pub(super) struct Member {
 }
 
 /// Why and when a member left.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Unsubscribed {
     pub(super) reason: String,
     pub(super) at: i64,

@@ -1,12 +1,12 @@
 //! Merge fields: what an audience knows about its members.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Number of a merge field within its audience; never reused.
 pub(super) type MergeId = u32;
 
 /// What values a merge field takes. It cannot be changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MergeType {
     /// Text of up to 255 bytes.
@@ -59,7 +59,7 @@ impl MergeType {
 }
 
 /// What a type leaves open.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MergeOptions {
     /// Country of addresses that name none, by the vendor's numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -116,7 +116,7 @@ impl MergeOptions {
 const UNITED_STATES: u64 = 164;
 
 /// One merge field.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MergeField {
     /// Its number.
     pub merge_id: u32,

@@ -7,7 +7,7 @@
 //!
 //! Outside the API's space there are a page for people at `/`, `GET /oauth2/metadata`, the results of
 //! batches, and control paths for other processes: `POST|DELETE /_twin/faults`,
-//! `GET|DELETE /_twin/requests`, `POST /_twin/reset`, `PUT /_twin/connections`, `PUT /_twin/latency`,
+//! `GET|DELETE /_twin/requests`, `GET /_twin/count`, `POST /_twin/reset`, `PUT /_twin/connections`, `PUT /_twin/latency`,
 //! `POST /_twin/clock`, `POST /_twin/credentials/revoke`, `POST /_twin/audiences`, `PUT /_twin/required`,
 //! `POST /_twin/members/{unsubscribe|clean|review|confirm|forget|throttle}`.
 
@@ -34,6 +34,7 @@ mod problem;
 mod query;
 mod render;
 mod segments;
+mod snapshot;
 mod subscribe;
 mod tags;
 #[cfg(test)]
@@ -43,11 +44,14 @@ mod write;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::server::{Answer, Asked, Ending, Server, Service};
+use crate::front::{Desk, Front, Refused, Vendor};
+use crate::front_page::Glance;
+use crate::server::{Answer, Asked, Ending, Server};
 
 use account::Account;
 use problem::Problem;
@@ -62,7 +66,7 @@ pub use options::{BadTag, LargeCount, LongValue, NullValue, Options, Overload, W
 /// Id of the audience there is from the start.
 pub const AUDIENCE: &str = "a1b2c3d4e5";
 
-/// A running twin; dropping it stops the server.
+/// A running twin; dropping it stops the server and saves its data, if it has a folder.
 pub struct Twin {
     account: Arc<Account>,
     server: Server,
@@ -72,10 +76,11 @@ impl Twin {
     /// Starts a twin on the current tokio runtime.
     ///
     /// # Errors
-    /// The address cannot be bound.
+    /// The address cannot be bound, or saved data cannot be read.
     pub async fn start(options: Options) -> io::Result<Self> {
         let listen = options.listen;
         let account = Arc::new(Account::new(options));
+        snapshot::load(&account)?;
         let server = Server::start(listen, Arc::new(Front(Arc::clone(&account)))).await?;
         Ok(Self { account, server })
     }
@@ -87,106 +92,105 @@ impl Twin {
 
     /// Requests to the API, oldest first, as many as are kept.
     pub fn requests(&self) -> Vec<LoggedRequest> {
-        self.account.log().all()
+        self.account.desk.log().all()
     }
 
     /// Requests to the API since the start or the last [`Twin::clear_requests`], kept or not.
     pub fn request_count(&self) -> u64 {
-        self.account.log().count()
+        self.account.desk.log().count()
     }
 
     /// Requests to the API that are being answered, those whose client went away included.
     pub fn in_flight(&self) -> usize {
-        self.account.log().in_flight()
+        self.account.desk.log().in_flight()
     }
 
     /// Most requests that were in flight at once.
     pub fn most_in_flight(&self) -> usize {
-        self.account.log().most_in_flight()
+        self.account.desk.log().most_in_flight()
     }
 
     /// Forgets the requests so far.
     pub fn clear_requests(&self) {
-        self.account.log().clear();
+        self.account.desk.log().clear();
     }
 
     /// Queues a fault. Of several that match a request, the one queued first hits it.
     pub fn inject(&self, fault: Fault) {
-        self.account.faults().push(fault);
+        self.account.desk.faults().push(fault);
     }
 
     /// Drops the faults still waiting.
     pub fn clear_faults(&self) {
-        self.account.faults().clear();
+        self.account.desk.faults().clear();
+    }
+
+    /// Writes what it has for a search.
+    pub(crate) fn glance(&self) -> Glance {
+        let account = Arc::clone(&self.account);
+        Box::new(move |html, search| page::glance(html, &account, search))
+    }
+
+    /// Saves audiences and members to the data folder, if there is one.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn save(&self) -> io::Result<()> {
+        snapshot::save(&self.account)
     }
 }
 
-/// What the server calls.
-struct Front(Arc<Account>);
-
-/// Counts a request as over, whatever becomes of it.
-struct InFlight(Arc<Account>);
-
-impl Drop for InFlight {
+impl Drop for Twin {
     fn drop(&mut self) {
-        self.0.log().end();
-    }
-}
-
-impl Service for Front {
-    async fn answer(&self, asked: Asked) -> Answer {
-        let account = Arc::clone(&self.0);
-        let path = asked.uri.path();
-        if path.starts_with("/_twin/") {
-            return control::answer(&account, &asked);
-        }
-        if path == "/" {
-            return page::answer(&account, &asked);
-        }
-        if path.starts_with("/batch-results/") {
-            return batches::results(&account, &asked);
-        }
-        // In a task of its own: a request whose client went away is carried out all the same, and
-        // counts among the simultaneous ones until it is.
-        match tokio::spawn(serve(account, asked)).await {
-            Ok(answer) => answer,
-            Err(_) => Answer::cut(),
+        if let Err(error) = snapshot::save(&self.account) {
+            tracing::error!(%error, "the sandbox's data could not be saved");
         }
     }
 }
 
-async fn serve(account: Arc<Account>, asked: Asked) -> Answer {
-    let limit = account.state().connections;
-    let (logged, fault, too_many) = {
-        let mut log = account.log();
-        log.begin();
-        let too_many = limit.is_some_and(|limit| log.in_flight() > limit);
-        // A request too many is none that a fault could hit.
-        let fault = if too_many {
-            None
-        } else {
-            account.faults().take(asked.method.as_str(), asked.uri.path())
-        };
-        let name = fault.as_ref().map(FaultKind::name);
-        let request = LoggedRequest::new(account.now_since_start(), &asked, name);
-        (log.keeps().then(|| log.keep(request)), fault, too_many)
-    };
-    let counted = InFlight(Arc::clone(&account));
-    let answer = if too_many {
-        overloaded(&account)
-    } else {
-        answer(&account, &asked, fault).await
-    };
-    drop(counted);
-    if let Some(n) = logged {
-        let status = if answer.ending == Ending::Cut {
-            0
-        } else {
-            answer.status.as_u16()
-        };
-        account.log().settle(n, status);
+impl Vendor for Account {
+    type Fault = FaultKind;
+
+    fn desk(&self) -> &Desk<FaultKind> {
+        &self.desk
     }
-    answer
+
+    fn fault_name(fault: &FaultKind) -> &'static str {
+        fault.name()
+    }
+
+    fn reset(&self) {
+        Account::reset(self);
+    }
+
+    fn set_latency(&self, latency: Duration) {
+        self.state().latency = latency;
+    }
+
+    fn page(&self, asked: &Asked) -> Answer {
+        page::answer(self, asked)
+    }
+
+    fn control(&self, asked: &Asked) -> Result<Value, Refused> {
+        control::control(self, asked)
+    }
+
+    fn beside(&self, asked: &Asked) -> Option<Answer> {
+        let is_result = asked.uri.path().starts_with("/batch-results/");
+        is_result.then(|| batches::results(self, asked))
+    }
+
+    fn limit(&self) -> usize {
+        self.state().connections.unwrap_or(usize::MAX)
+    }
+
+    fn crowded(&self) -> Answer {
+        overloaded(self)
+    }
+
+    async fn answer(&self, asked: &Asked, fault: Option<FaultKind>) -> Answer {
+        answer(self, asked, fault).await
+    }
 }
 
 async fn answer(account: &Account, asked: &Asked, fault: Option<FaultKind>) -> Answer {

@@ -1,6 +1,7 @@
 //! What a twin is started with.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Settings of a Mailchimp twin. Every behaviour the vendor leaves open is an option here; the
@@ -49,6 +50,8 @@ pub struct Options {
     pub escape_error_addresses: bool,
     /// How long the link to a batch's results is good for.
     pub results_link_life: Duration,
+    /// Folder that keeps the audiences between two starts; `None` keeps nothing.
+    pub data: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -86,6 +89,7 @@ impl Default for Options {
             merge_field_limit: 30,
             escape_error_addresses: false,
             results_link_life: Duration::from_secs(600),
+            data: None,
         }
     }
 }

@@ -8,24 +8,15 @@ use super::audience::Audience;
 use super::member::{Member, MergeValue, Status};
 use super::query::iso;
 
-const MEMBERS: usize = 24;
-
 /// `GET /?q=…&page=…`.
 pub(super) fn answer(account: &Account, asked: &Asked) -> Answer {
     html::answer(asked, "Mailchimp twin", |html, search, page| {
-        members(html, &account.state(), search, page, account.clock.now_ms());
-        html::requests(html, &account.log());
+        members(html, &account.state(), search, page, account.desk.now_ms());
+        html::requests(html, &account.desk.log());
     })
 }
 
 fn members(html: &mut String, state: &State, search: &str, page: usize, now: i64) {
-    let wanted = search.to_lowercase();
-    let all: Vec<(&Audience, &Member)> = state
-        .audiences
-        .iter()
-        .flat_map(|audience| audience.members().map(move |member| (audience, member)))
-        .filter(|(_, member)| wanted.is_empty() || mentions(member, &wanted))
-        .collect();
     for audience in &state.audiences {
         html.push_str("<p>");
         escape(html, &audience.name);
@@ -38,17 +29,28 @@ fn members(html: &mut String, state: &State, search: &str, page: usize, now: i64
         );
     }
     html::search_form(html, search);
-    if all.is_empty() {
-        html.push_str("<p>No member here yet.</p>");
-    }
-    let pages = all.len().div_ceil(MEMBERS).max(1);
-    let page = page.min(pages);
-    html.push_str("<section class=\"cards\" aria-label=\"Members\">");
-    for (audience, one) in all.iter().rev().skip((page - 1) * MEMBERS).take(MEMBERS) {
+    let found = found(state, search);
+    html::cards(html, "member", &found, search, page, |html, (audience, one)| {
         member(html, audience, one, now);
-    }
-    html.push_str("</section>");
-    html::pages(html, search, page, pages);
+    });
+}
+
+/// The newest members a search finds, for the page over all twins.
+pub(super) fn glance(html: &mut String, account: &Account, search: &str) {
+    let (state, now) = (account.state(), account.desk.now_ms());
+    html::glance(html, "member", &found(&state, search), |html, (audience, one)| {
+        member(html, audience, one, now);
+    });
+}
+
+fn found<'s>(state: &'s State, search: &str) -> Vec<(&'s Audience, &'s Member)> {
+    let wanted = search.to_lowercase();
+    state
+        .audiences
+        .iter()
+        .flat_map(|audience| audience.members().map(move |member| (audience, member)))
+        .filter(|(_, member)| wanted.is_empty() || mentions(member, &wanted))
+        .collect()
 }
 
 fn mentions(member: &Member, wanted: &str) -> bool {

@@ -6,24 +6,22 @@ use std::time::Duration;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use serde::{Deserialize, Serialize};
 
-use crate::clock::Clock;
-use crate::log::Log;
+use crate::front::Desk;
 
 use super::extension::Extension;
-use super::faults::Queue;
+use super::faults::FaultKind;
 use super::jobs::Job;
 use super::options::Options;
+use super::subscribers::Subscriber;
 
-/// One tenant: settings that do not change, and what does behind three locks.
+/// One tenant: settings that do not change, and what does behind a lock.
 #[derive(Debug)]
 pub(super) struct Account {
     pub(super) options: Options,
-    pub(super) clock: Clock,
-    pub(super) started: i64,
+    pub(super) desk: Desk<FaultKind>,
     state: Mutex<State>,
-    log: Mutex<Log>,
-    faults: Mutex<Queue>,
 }
 
 /// A token and what it opens.
@@ -34,7 +32,7 @@ pub(super) struct Token {
 }
 
 /// An entry event that was fired.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FiredEvent {
     /// Whose it is.
     pub contact_key: String,
@@ -44,28 +42,39 @@ pub struct FiredEvent {
     pub data: serde_json::Value,
 }
 
-/// What requests change.
-#[derive(Debug)]
+/// What requests change, and what of it outlives a stop: tokens do not.
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct State {
     pub(super) extensions: Vec<Extension>,
+    #[serde(skip)]
     pub(super) tokens: HashMap<String, Token>,
     pub(super) jobs: HashMap<String, Job>,
     pub(super) events: Vec<FiredEvent>,
     pub(super) entry_sources: Vec<String>,
+    #[serde(default)]
+    pub(super) subscribers: Vec<Subscriber>,
+    #[serde(default)]
+    pub(super) deleted_contacts: Vec<String>,
+    #[serde(skip)]
     pub(super) tokens_given: u64,
+    #[serde(skip)]
     pub(super) latency: Duration,
+    #[serde(skip, default = "unseeded")]
     pub(super) rng: StdRng,
+    /// How often a kept account was started before: ids of one start are not those of another.
+    pub(super) starts: u64,
+}
+
+/// A generator that [`State::resume`] replaces.
+fn unseeded() -> StdRng {
+    StdRng::seed_from_u64(0)
 }
 
 impl Account {
     pub(super) fn new(options: Options) -> Self {
-        let clock = Clock::default();
         Self {
-            started: clock.now_ms(),
+            desk: Desk::new(options.log_requests, options.log_body_bytes),
             state: Mutex::new(State::new(&options)),
-            log: Mutex::new(Log::new(options.log_requests, options.log_body_bytes)),
-            faults: Mutex::new(Queue::default()),
-            clock,
             options,
         }
     }
@@ -74,22 +83,9 @@ impl Account {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn log(&self) -> MutexGuard<'_, Log> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn faults(&self) -> MutexGuard<'_, Queue> {
-        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Milliseconds since the twin started, by its clock.
-    pub(super) fn now_since_start(&self) -> u64 {
-        u64::try_from(self.clock.now_ms() - self.started).unwrap_or_default()
-    }
-
     /// The business unit a token opens; none when it is unknown or has expired.
     pub(super) fn opened_by(&self, token: &str) -> Option<u64> {
-        let now = self.clock.now_ms();
+        let now = self.desk.now_ms();
         let known = self.state().tokens.get(token).copied()?;
         (now < known.until).then_some(known.account)
     }
@@ -97,8 +93,6 @@ impl Account {
     /// Forgets everything but the settings.
     pub(super) fn reset(&self) {
         *self.state() = State::new(&self.options);
-        self.faults().clear();
-        self.log().clear();
     }
 }
 
@@ -110,10 +104,21 @@ impl State {
             jobs: HashMap::new(),
             events: Vec::new(),
             entry_sources: Vec::new(),
+            subscribers: Vec::new(),
+            deleted_contacts: Vec::new(),
             tokens_given: 0,
             latency: options.latency,
             rng: StdRng::seed_from_u64(options.seed),
+            starts: 0,
         }
+    }
+
+    /// Makes a state that was read back one to go on with.
+    pub(super) fn resume(&mut self, options: &Options) {
+        self.starts += 1;
+        self.extensions.iter_mut().for_each(Extension::index);
+        self.latency = options.latency;
+        self.rng = StdRng::seed_from_u64(options.seed.wrapping_add(self.starts));
     }
 
     /// A fresh id in the form of a UUID.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Twin;
 use super::account::{Account, FiredEvent};
 use super::extension::{Column, Extension};
+use super::subscribers::{Subscriber, SubscriberStatus};
 
 /// Adds a data extension to the first business unit; one under the same key is replaced.
 pub(super) fn define(account: &Account, key: &str, columns: Vec<Column>) {
@@ -17,7 +18,44 @@ pub(super) fn define(account: &Account, key: &str, columns: Vec<Column>) {
     state.extensions.push(Extension::new(id, key, key, unit, columns));
 }
 
+/// Puts a person into All Subscribers, in place of whoever had the key.
+pub(super) fn put_subscriber(account: &Account, subscriber: Subscriber) {
+    let mut state = account.state();
+    let key = &subscriber.key;
+    state
+        .subscribers
+        .retain(|known| !known.key.eq_ignore_ascii_case(key));
+    state.subscribers.push(subscriber);
+}
+
 impl Twin {
+    /// Puts a person into All Subscribers, in place of whoever had the key.
+    pub fn put_subscriber(&self, key: &str, email: &str, status: SubscriberStatus) {
+        let (key, email) = (key.to_owned(), email.to_owned());
+        put_subscriber(&self.account, Subscriber { key, email, status });
+    }
+
+    /// What All Subscribers says of a person; none when it does not have them.
+    pub fn subscriber(&self, key: &str) -> Option<Subscriber> {
+        let state = self.account.state();
+        let mut all = state.subscribers.iter();
+        all.find(|one| one.key.eq_ignore_ascii_case(key)).cloned()
+    }
+
+    /// Keys of contacts that were asked to be deleted, each once, in the order of the first time.
+    pub fn deleted_contacts(&self) -> Vec<String> {
+        self.account.state().deleted_contacts.clone()
+    }
+
+    /// Makes a data extension of the first business unit sendable: `column` leads to what subscribers
+    /// have in `subscriber` (`_SubscriberKey` or `_EmailAddress`).
+    pub fn make_sendable(&self, key: &str, column: &str, subscriber: &str) {
+        let unit = self.account.options.account_id;
+        if let Some(extension) = self.account.state().extension(unit, key) {
+            extension.sendable = Some((column.to_owned(), subscriber.to_owned()));
+        }
+    }
+
     /// Adds a data extension to the first business unit; one under the same key is replaced.
     pub fn define(&self, key: &str, columns: Vec<Column>) {
         define(&self.account, key, columns);
@@ -73,6 +111,6 @@ impl Twin {
 
     /// Moves the twin's clock forward.
     pub fn advance_clock(&self, by: Duration) {
-        self.account.clock.advance(by);
+        self.account.desk.advance(by);
     }
 }

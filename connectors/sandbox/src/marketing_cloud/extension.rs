@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::values::{Cell, parse};
 
 /// Type of a column, by the vendor's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ColumnType {
     /// Text.
     Text,
@@ -55,7 +56,7 @@ impl ColumnType {
 }
 
 /// One column.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Column {
     /// Name; upper and lower case count for nothing.
     pub name: String,
@@ -109,7 +110,7 @@ impl Column {
 }
 
 /// A data extension.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Extension {
     pub(super) id: String,
     pub(super) key: String,
@@ -118,6 +119,7 @@ pub(super) struct Extension {
     pub(super) sendable: Option<(String, String)>,
     pub(super) columns: Vec<Column>,
     rows: Vec<Option<Vec<Cell>>>,
+    #[serde(skip)]
     by_key: HashMap<String, usize>,
 }
 
@@ -133,6 +135,18 @@ impl Extension {
             rows: Vec::new(),
             by_key: HashMap::new(),
         }
+    }
+
+    /// Indexes rows that were read back.
+    pub(super) fn index(&mut self) {
+        if !self.has_primary_key() {
+            return;
+        }
+        let keyed = self.rows.iter().enumerate().filter_map(|(at, row)| {
+            let row = row.as_ref()?;
+            Some((self.folded(|column| row.get(column).map(Cell::text))?, at))
+        });
+        self.by_key = keyed.collect();
     }
 
     pub(super) fn column(&self, name: &str) -> Option<usize> {

@@ -2,6 +2,7 @@
 //! every row in the order they were submitted.
 
 use hyper::StatusCode;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::account::{Account, State};
@@ -16,7 +17,7 @@ const MOST_BYTES: usize = 5_900_000;
 const PAGE: usize = 50;
 
 /// One job.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Job {
     submitted: i64,
     kind: JobKind,
@@ -24,7 +25,7 @@ pub(super) struct Job {
     results: Vec<Option<String>>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum JobKind {
     Fine,
     ErrorFirst,
@@ -85,7 +86,7 @@ pub(super) fn submit(
         *last = Some("Transaction (Process ID 77) was deadlocked on lock resources with another process and has been chosen as the deadlock victim. Rerun the transaction.".into());
     }
     let job = Job {
-        submitted: account.clock.now_ms(),
+        submitted: account.desk.now_ms(),
         kind,
         results,
     };
@@ -100,7 +101,7 @@ pub(super) fn submit(
 pub(super) fn status(account: &Account, id: &str) -> Reply {
     let mut state = account.state();
     let own = state.uuid();
-    let age = |job: &Job| account.clock.now_ms() - job.submitted;
+    let age = |job: &Job| account.desk.now_ms() - job.submitted;
     let unseen = millis(account.options.unseen);
     let Some(job) = state
         .jobs
@@ -139,7 +140,7 @@ pub(super) fn results(account: &Account, id: &str, page: usize, fault: Option<&F
     let complete = millis(account.options.unseen).saturating_add(millis(account.options.running));
     let Some(job) = state.jobs.get(id).filter(|job| {
         let has_ended = !matches!(job.kind, JobKind::Lost | JobKind::Stuck);
-        has_ended && account.clock.now_ms() - job.submitted >= complete
+        has_ended && account.desk.now_ms() - job.submitted >= complete
     }) else {
         return not_found(&own, id);
     };

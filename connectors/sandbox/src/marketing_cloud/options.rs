@@ -1,6 +1,7 @@
 //! What a twin is started with.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Settings of a Marketing Cloud twin. Where the vendor is silent the default is what is hardest on a
@@ -31,6 +32,8 @@ pub struct Options {
     pub log_requests: usize,
     /// Bytes kept of each request's body.
     pub log_body_bytes: usize,
+    /// Folder that keeps the account between two starts; `None` keeps nothing.
+    pub data: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -48,6 +51,7 @@ impl Default for Options {
             seed: 7,
             log_requests: 20_000,
             log_body_bytes: 1 << 20,
+            data: None,
         }
     }
 }

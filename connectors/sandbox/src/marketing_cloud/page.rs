@@ -7,13 +7,11 @@ use super::account::{Account, State};
 use super::extension::Extension;
 use super::values::Cell;
 
-const ROWS: usize = 24;
-
 /// `GET /?q=…&page=…`.
 pub(super) fn answer(account: &Account, asked: &Asked) -> Answer {
     html::answer(asked, "Marketing Cloud twin", |html, search, page| {
         rows(html, &account.state(), search, page);
-        html::requests(html, &account.log());
+        html::requests(html, &account.desk.log());
     })
 }
 
@@ -26,38 +24,36 @@ fn rows(html: &mut String, state: &State, search: &str, page: usize) {
         put!(html, ")</span>: {} rows</p>", extension.count());
     }
     html::search_form(html, search);
+    let found = found(state, search);
+    html::cards(html, "row", &found, search, page, row);
+}
+
+/// The newest rows a search finds, for the page over all twins.
+pub(super) fn glance(html: &mut String, account: &Account, search: &str) {
+    html::glance(html, "row", &found(&account.state(), search), row);
+}
+
+fn found<'s>(state: &'s State, search: &str) -> Vec<(&'s Extension, &'s [Cell])> {
     let wanted = search.to_lowercase();
-    let has = |cells: &[Cell]| {
-        wanted.is_empty()
-            || cells
-                .iter()
-                .any(|cell| cell.shown().to_lowercase().contains(&wanted))
-    };
-    let all: Vec<(&Extension, &[Cell])> = state
+    let has = |cell: &Cell| cell.shown().to_lowercase().contains(&wanted);
+    state
         .extensions
         .iter()
         .flat_map(|extension| extension.rows().map(move |cells| (extension, cells)))
-        .filter(|(_, cells)| has(cells))
-        .collect();
-    if all.is_empty() {
-        html.push_str("<p>No row here yet.</p>");
+        .filter(|(_, cells)| wanted.is_empty() || cells.iter().any(has))
+        .collect()
+}
+
+fn row(html: &mut String, (extension, cells): &(&Extension, &[Cell])) {
+    html.push_str("<article><h3>");
+    escape(html, &extension.name);
+    html.push_str("</h3><dl>");
+    for (column, cell) in extension.columns.iter().zip(*cells) {
+        html.push_str("<dt>");
+        escape(html, &column.name);
+        html.push_str("</dt><dd>");
+        escape(html, &cell.shown());
+        html.push_str("</dd><dd></dd>");
     }
-    let pages = all.len().div_ceil(ROWS).max(1);
-    let page = page.min(pages);
-    html.push_str("<section class=\"cards\" aria-label=\"Rows\">");
-    for (extension, cells) in all.iter().rev().skip((page - 1) * ROWS).take(ROWS) {
-        html.push_str("<article><h3>");
-        escape(html, &extension.name);
-        html.push_str("</h3><dl>");
-        for (column, cell) in extension.columns.iter().zip(*cells) {
-            html.push_str("<dt>");
-            escape(html, &column.name);
-            html.push_str("</dt><dd>");
-            escape(html, &cell.shown());
-            html.push_str("</dd><dd></dd>");
-        }
-        html.push_str("</dl></article>");
-    }
-    html.push_str("</section>");
-    html::pages(html, search, page, pages);
+    html.push_str("</dl></article>");
 }

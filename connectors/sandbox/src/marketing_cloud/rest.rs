@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::server::{Answer, Asked};
 
 use super::account::{Account, FiredEvent, Token};
+use super::contacts;
 use super::extension::Extension;
 use super::faults::FaultKind;
 use super::jobs;
@@ -122,7 +123,7 @@ pub(super) fn token(account: &Account, asked: &Asked) -> Answer {
     let life = account.options.token_life;
     let mut state = account.state();
     let value: String = (0..12).map(|_| state.uuid().replace('-', "")).collect();
-    let until = account.clock.now_ms() + i64::try_from(life.as_millis()).unwrap_or(i64::MAX / 2);
+    let until = account.desk.now_ms() + i64::try_from(life.as_millis()).unwrap_or(i64::MAX / 2);
     state.tokens.insert(value.clone(), Token { account: unit, until });
     state.tokens_given += 1;
     let body = json!({
@@ -188,6 +189,9 @@ fn route(account: &Account, unit: u64, asked: &Asked, fault: Option<&FaultKind>)
                 query("page").unwrap_or(1),
                 size,
             )
+        }
+        ["contacts", "v1", "contacts", "actions", "delete"] if is(&Method::POST) => {
+            contacts::delete(account, asked)
         }
         ["interaction", "v1", "events"] if is(&Method::POST) => event(account, &asked.body),
         _ => plain(StatusCode::NOT_FOUND, 404, "Not Found"),

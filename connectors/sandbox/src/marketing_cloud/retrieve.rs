@@ -1,10 +1,11 @@
-//! SOAP retrieve: data extensions and their columns. An answer has the properties asked for and no other.
+//! SOAP retrieve: data extensions, their columns and subscribers. An answer has the properties asked for and no other.
 
 use roxmltree::Node;
 
 use super::account::Account;
 use super::extension::{Column, ColumnType, Extension};
 use super::soap::{child, is, leaf, text};
+use super::subscribers::Subscriber;
 
 /// What a data extension can be asked for; the twin holds no more than some of it.
 const OF_EXTENSION: [&str; 20] = [
@@ -47,6 +48,18 @@ const OF_COLUMN: [&str; 14] = [
     "ModifiedDate",
 ];
 
+/// What a subscriber can be asked for.
+const OF_SUBSCRIBER: [&str; 8] = [
+    "ID",
+    "SubscriberKey",
+    "EmailAddress",
+    "Status",
+    "UnsubscribedDate",
+    "EmailTypePreference",
+    "CreatedDate",
+    "Client.ID",
+];
+
 /// Answers a `RetrieveRequestMsg`.
 pub(super) fn retrieve(account: &Account, unit: u64, message: Node<'_, '_>) -> String {
     let mut state = account.state();
@@ -56,7 +69,11 @@ pub(super) fn retrieve(account: &Account, unit: u64, message: Node<'_, '_>) -> S
         .extensions
         .iter()
         .filter(|extension| extension.account == unit);
-    let found = found(request, own);
+    let found = if text(request, "ObjectType") == "Subscriber" {
+        subscribers(request, &state.subscribers)
+    } else {
+        found(request, own)
+    };
     let status = found.as_ref().map_or_else(String::as_str, |_| "OK");
     let mut out = String::from("<RetrieveResponseMsg xmlns=\"http://exacttarget.com/wsdl/partnerAPI\">");
     leaf(&mut out, "OverallStatus", status);
@@ -97,6 +114,29 @@ fn found<'e>(
                 "Error: Unable to find a handler for object type: {other}. Object types are case-sensitive, check spelling."
             ));
         }
+    }
+    Ok(out)
+}
+
+/// The subscribers that pass the filter; else the status that says what is wrong with the request.
+fn subscribers(request: Node<'_, '_>, all: &[Subscriber]) -> Result<String, String> {
+    let wanted = Wanted::read(request, "Subscriber", &OF_SUBSCRIBER)?;
+    let filter = child(request, "Filter");
+    let mut out = String::new();
+    for (at, subscriber) in all.iter().enumerate() {
+        if !fits(filter, &|property| subscriber.property(property))? {
+            continue;
+        }
+        wanted.begin(&mut out, "Subscriber", "");
+        wanted.leaf(&mut out, "ID", &at.to_string());
+        for property in ["EmailAddress", "SubscriberKey", "Status"] {
+            wanted.leaf(
+                &mut out,
+                property,
+                &subscriber.property(property).unwrap_or_default(),
+            );
+        }
+        out.push_str("</Results>");
     }
     Ok(out)
 }

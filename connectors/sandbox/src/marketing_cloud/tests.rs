@@ -6,8 +6,10 @@ mod access;
 mod deletion;
 mod faults;
 mod jobs;
+mod kept;
 mod rows;
 mod schema;
+mod subscribers;
 mod values;
 
 use std::time::Duration;
@@ -95,19 +97,24 @@ impl Bench {
         .await
         .unwrap();
         twin.define("people", columns());
+        let mut bench = Self::over(twin);
+        bench.token = bench.token_of(7_281_234).await;
+        bench
+    }
+
+    /// A client without a token over a twin as it is.
+    pub(super) fn over(twin: Twin) -> Self {
         // No pool: a connection that was cut must not be offered to the next request.
         let client = reqwest::Client::builder()
             .tls_built_in_root_certs(false)
             .pool_max_idle_per_host(0)
             .build()
             .unwrap();
-        let mut bench = Self {
+        Self {
             twin,
             client,
             token: String::new(),
-        };
-        bench.token = bench.token_of(7_281_234).await;
-        bench
+        }
     }
 
     pub(super) fn outside(&self, method: &str, path: &str) -> reqwest::RequestBuilder {

@@ -2,12 +2,13 @@
 
 use jiff::civil;
 use jiff::tz::{Offset, TimeZone};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::extension::{Column, ColumnType};
 
 /// One stored value.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum Cell {
     Null,
     Text(String),

@@ -1,5 +1,7 @@
--- One row per customer: an SQLite table, joined with its orders and with a CSV file.
+-- One row per customer: an SQLite table, joined with its orders and with a CSV file. Three destinations
+-- are kept equal to it.
 select c.customer_id, c.email, c.first_name, c.last_name, c.city, c.country, c.stage, c.birthday,
+       c.newsletter, case when c.newsletter then 'subscribed' else 'transactional' end as consent,
        o.lifetime_value, o.orders, o.last_order, l.tier
 from customers c
 left join (

@@ -121,6 +121,7 @@ async fn faults_clock_limits_and_log_can_be_reached_from_other_processes() {
         1,
         "control requests are not logged"
     );
+    assert_eq!(bench.get("/_twin/count").await.body["requests"], 1);
     let limit = json!({ "requests": 1, "per_ms": 10_000, "daily": null });
     assert_eq!(bench.call("PUT", "/_twin/rate", limit).await.status, 200);
     assert_eq!(bench.get(CONTACTS).await.status, 200);

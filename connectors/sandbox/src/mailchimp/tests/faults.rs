@@ -101,6 +101,8 @@ async fn other_processes_reach_faults_clock_log_and_members() {
     assert_eq!(statuses, [200, 403, 403, 200]);
     let logged = bench.send(bench.outside("GET", "/_twin/requests")).await.body;
     assert_eq!(logged.as_array().unwrap().len(), 4);
+    let count = bench.send(bench.outside("GET", "/_twin/count")).await.body;
+    assert_eq!(count["requests"], 4);
     assert_eq!(
         (&logged[1]["fault"], &logged[1]["path"]),
         (&json!("edge_403"), &json!("/3.0/ping"))

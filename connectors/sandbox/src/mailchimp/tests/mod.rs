@@ -8,6 +8,7 @@ mod compliance;
 mod faults;
 mod fields;
 mod groups;
+mod kept;
 mod limits;
 mod members;
 mod page;
