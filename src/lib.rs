@@ -5,6 +5,7 @@
 //! [`state`] commits what the destination acknowledged, and the run is reported.
 
 pub mod cli;
+pub mod daemon;
 pub mod deliver;
 pub mod project;
 pub mod registry;

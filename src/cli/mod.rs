@@ -25,6 +25,7 @@ mod run;
 mod sandbox;
 mod schema;
 mod select;
+mod serve;
 mod state;
 mod status;
 mod stop;
@@ -103,6 +104,7 @@ async fn dispatch(arguments: Arguments, out: &mut Output, stop: &Stop) -> Result
         Verb::Fields(args) => fields::run(&args, &dir, out).await,
         Verb::State(args) => state::run(&args, &dir, out),
         Verb::Sandbox(args) => sandbox::run(&args, &dir, out, stop).await,
+        Verb::Serve(args) => serve::run(&args, &dir, out, stop).await,
         Verb::Schema(args) => schema::run(&args, out),
     }
 }

@@ -97,6 +97,12 @@ impl Output {
         paint(self.colour, tone, text)
     }
 
+    /// Sends what was written so far on its way, for whoever reads along.
+    pub(crate) fn flush(&mut self) {
+        let flushed = self.out.flush();
+        self.keep(flushed);
+    }
+
     /// Makes sure everything was written. A reader that closed the pipe (`| head`) is no error.
     ///
     /// # Errors

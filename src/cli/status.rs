@@ -11,7 +11,7 @@ use super::open::{self, Opened};
 use super::output::{Output, Rows, Tone, ago, count, iso, span};
 use super::run::{tone, word};
 use crate::project::{Schedule, SyncSpec};
-use crate::state::{Access, RunRecord, RunStatus, Store};
+use crate::state::{Access, RunRecord, Store};
 use crate::sync::error::Exit;
 
 /// Arguments of `outflow status`.
@@ -56,11 +56,7 @@ pub(crate) fn run(args: &StatusArgs, dir: &Path, out: &mut Output) -> Result<Exi
 
 fn standing(store: &Store, sync: &SyncSpec) -> Result<Standing, Failure> {
     let state = store.sync(&sync.name)?;
-    let mut completed = Vec::new();
-    for status in [RunStatus::Ok, RunStatus::Rejects] {
-        completed.extend(store.last_run(&sync.name, status)?);
-    }
-    let last_ok_ms = completed.iter().filter_map(|run| run.finished_ms).max();
+    let last_ok_ms = store.last_completed(&sync.name)?.and_then(|run| run.finished_ms);
     Ok(Standing {
         sync: sync.name.clone(),
         schedule: schedule(&sync.schedule),

@@ -8,9 +8,9 @@ use outflow_sdk::descriptor::OpenContext;
 use serde_json::Value;
 
 use super::file::SourceFile;
-use super::model::{DestinationConnection, SourceConnection};
+use super::model::{DaemonLimits, DestinationConnection, SourceConnection};
 use super::problem::{Fault, Severity, quoted};
-use super::project_file::{DEFAULT_STATE, ProjectFile, keys_of_later_versions};
+use super::project_file::{DEFAULT_STATE, DaemonKeys, ProjectFile, keys_of_later_versions};
 use super::references::References;
 use super::schema::Schemas;
 use super::tree::{self, Node, Span};
@@ -29,6 +29,7 @@ pub(crate) struct Connections {
     /// Names that are written down, with the `type:` beside them, whether they could be opened or not.
     pub(crate) declared_sources: Vec<String>,
     pub(crate) declared_destinations: Vec<(String, String)>,
+    pub(crate) daemon: DaemonLimits,
     /// Where each connection stands in the file: `sources.NAME`, `destinations.NAME`.
     pub(crate) places: Vec<(String, Span)>,
     /// No error concerns the file as a whole.
@@ -120,6 +121,7 @@ impl Opener<'_> {
             connections.places.extend(places);
         }
         connections.state = self.state(file.state.as_deref().unwrap_or(DEFAULT_STATE));
+        connections.daemon = file.daemon.as_ref().map(DaemonKeys::limits).unwrap_or_default();
         connections.usable = !self.faults.iter().any(|fault| {
             let inside = fault.path.starts_with("sources.") || fault.path.starts_with("destinations.");
             fault.severity == Severity::Error && !inside

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::connections::{self, Connections};
+use super::connections::{self, Connections, PROJECT_FILE};
 use super::file::SourceFile;
 use super::mapping::{self, Mapping};
 use super::model::{Project, SyncSpec};
@@ -49,6 +49,9 @@ pub struct Loaded {
     /// Names of syncs that are written down but cannot run, because of errors of their own or of a
     /// connection.
     pub excluded: Vec<String>,
+    /// Every file this depends on, whether it could be read or not; a relative one starts at the
+    /// project's folder.
+    pub files: Vec<PathBuf>,
     mappings: Vec<Mapping>,
     file: SourceFile,
     places: Vec<(String, Span)>,
@@ -100,12 +103,23 @@ pub fn load(root: &Path, options: LoadOptions<'_>) -> Loaded {
         project: None,
         problems,
         excluded: Vec::new(),
+        files: references.files(),
         mappings,
         places: connections.places.clone(),
         file,
     };
+    loaded.files.extend(project_files(root));
+    loaded.files.sort();
+    loaded.files.dedup();
     loaded.assemble(root, connections);
     loaded
+}
+
+/// The project's own YAML files as they are now, relative to its folder.
+pub fn project_files(root: &Path) -> Vec<PathBuf> {
+    let mut files = mapping_files(root);
+    files.insert(0, PathBuf::from(PROJECT_FILE));
+    files
 }
 
 /// At most so many problems of one file are shown: nobody reads more.
@@ -269,6 +283,7 @@ impl Loaded {
             sources: connections.sources,
             destinations: connections.destinations,
             syncs,
+            daemon: connections.daemon,
         });
     }
 

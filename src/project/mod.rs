@@ -30,13 +30,15 @@ mod tests;
 mod tree;
 mod validate;
 
+pub(crate) use forms::Interval;
 pub use init::{InitError, init};
-pub use load::{LoadOptions, Loaded, load};
+pub use load::{LoadOptions, Loaded, load, project_files};
 pub use model::{
-    Cast, DestinationConnection, FieldMapping, FieldSource, Guards, NullPolicy, Project, Schedule, Share,
-    SourceConnection, SyncSpec,
+    Cast, DaemonLimits, DestinationConnection, FieldMapping, FieldSource, Guards, NullPolicy, Priority,
+    Project, Schedule, Share, SourceConnection, SyncSpec,
 };
 pub use page::reference;
 pub use problem::{Excerpt, Problem, Severity};
+pub(crate) use schedule::parse_cron;
 pub use schema::json_schema;
 pub use tree::Span;

@@ -25,6 +25,26 @@ pub struct Project {
     pub destinations: BTreeMap<String, DestinationConnection>,
     /// Syncs in the order of their names.
     pub syncs: Vec<Arc<SyncSpec>>,
+    /// `daemon:`.
+    pub daemon: DaemonLimits,
+}
+
+/// How much `outflow serve` does at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DaemonLimits {
+    /// Runs at once, of all syncs.
+    pub runs: usize,
+    /// Runs at once that read from or write to one connection.
+    pub runs_per_connection: usize,
+}
+
+impl Default for DaemonLimits {
+    fn default() -> Self {
+        Self {
+            runs: 4,
+            runs_per_connection: 2,
+        }
+    }
 }
 
 /// A source as `outflow.yaml` names it.
@@ -70,6 +90,8 @@ pub struct SyncSpec {
     pub removed: Option<Removed>,
     /// `schedule:`.
     pub schedule: Schedule,
+    /// `priority:`.
+    pub priority: Priority,
     /// `fields:` in the file's order.
     pub fields: Vec<FieldMapping>,
     /// `guards:`.
@@ -95,6 +117,21 @@ pub enum Schedule {
     Every(Duration),
     /// After other syncs succeeded.
     After(Vec<String>),
+}
+
+/// Which of several syncs that are due runs first.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// After the others.
+    Low,
+    /// As they become due.
+    #[default]
+    Normal,
+    /// Before the others.
+    High,
 }
 
 /// Where one destination field's value comes from.

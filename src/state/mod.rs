@@ -26,6 +26,7 @@ mod runs;
 mod schema;
 mod store;
 mod syncs;
+mod timetable;
 
 pub use commit::ATTEMPTS_KEPT;
 pub use error::StateError;
@@ -39,3 +40,4 @@ pub use model::{
 pub use rejects::SyncReject;
 pub use rows::{Lookup, Unseen};
 pub use store::{Access, Store};
+pub use timetable::{Pause, Timing};

@@ -16,7 +16,7 @@ const APPLICATION_ID: i64 = 0x4f55_5446;
 
 /// Each step brings a file from the version of its place to the next. Steps that were released are
 /// never edited.
-pub(super) const STEPS: &[&str] = &[V1, V2];
+pub(super) const STEPS: &[&str] = &[V1, V2, V3];
 
 const V1: &str = "
 CREATE TABLE header (
@@ -117,6 +117,19 @@ CREATE TABLE job (
     rows         TEXT NOT NULL,
     PRIMARY KEY (sync, run, number)
 ) STRICT;
+";
+
+const V3: &str = "
+-- What the daemon keeps of each sync: since when it has followed this schedule, when a run that could
+-- not finish goes on, and who paused it.
+CREATE TABLE timetable (
+    sync      TEXT PRIMARY KEY,
+    schedule  TEXT NOT NULL,
+    since_ms  INTEGER NOT NULL,
+    owed_ms   INTEGER,
+    paused_ms INTEGER,
+    paused_by TEXT
+) WITHOUT ROWID, STRICT;
 ";
 
 /// What the header says.
@@ -286,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_version_1_gains_jobs_and_keeps_everything_else() {
+    fn a_file_of_version_1_gains_jobs_and_timetable_and_keeps_everything_else() {
         let mut connection = open();
         let path = Path::new(PATH);
         migrate(&mut connection, path, &[V1]).unwrap();
@@ -301,8 +314,16 @@ mod tests {
         };
         assert!(connection.prepare("SELECT * FROM job").is_err());
         migrate(&mut connection, path, STEPS).unwrap();
-        assert_eq!(check(&connection, path, version()).unwrap(), 2);
-        for (table, rows) in [("sync", 1), ("row", 1), ("reject", 1), ("note", 1), ("job", 0)] {
+        assert_eq!(check(&connection, path, version()).unwrap(), 3);
+        let tables = [
+            ("sync", 1),
+            ("row", 1),
+            ("reject", 1),
+            ("note", 1),
+            ("job", 0),
+            ("timetable", 0),
+        ];
+        for (table, rows) in tables {
             assert_eq!(count(&connection, table), rows, "{table}");
         }
         let mut new = open();
