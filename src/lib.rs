@@ -7,6 +7,7 @@
 pub mod cli;
 pub mod daemon;
 pub mod deliver;
+pub mod documents;
 pub mod project;
 pub mod registry;
 pub mod state;

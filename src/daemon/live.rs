@@ -120,7 +120,6 @@ impl Live {
         self.version.send_modify(|version| *version += 1);
     }
 
-
     /// The runs under way, by sync.
     pub fn now(&self) -> Vec<LiveRun> {
         self.runs().values().map(|(run, _)| run.clone()).collect()
