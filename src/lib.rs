@@ -8,6 +8,7 @@ pub mod cli;
 pub mod daemon;
 pub mod deliver;
 pub mod documents;
+pub mod http;
 pub mod project;
 pub mod registry;
 pub mod state;

@@ -258,24 +258,12 @@ fn arrived(args: &ShowArgs, dir: &Path, out: &mut Output) -> Result<Exit, Failur
     Ok(Exit::Done)
 }
 
-/// Wakes what failed. Rows refused for consent stay asleep, and so do events in doubt: only a person
-/// may ask for one of them.
+/// Wakes what failed in a sync.
 fn wake_failures(store: &Store, sync: &str) -> Result<u64, Failure> {
-    let mut keys = Vec::new();
-    for class in [
-        RejectClass::Permanent,
-        RejectClass::Transient,
-        RejectClass::InDoubt,
-    ] {
-        let rejects = store.rejects(Some(sync), Some(class), usize::MAX)?;
-        let rejects = rejects.into_iter().map(|one| one.reject);
-        keys.extend(
-            rejects
-                .filter(|reject| reject.next_retry_ms != Some(WHEN_ASKED))
-                .map(|reject| reject.key),
-        );
+    match store.sync(sync)? {
+        Some(state) => Ok(store.retry_failures(state.id, open::now_ms())?),
+        None => Ok(0),
     }
-    wake(store, sync, &keys)
 }
 
 fn wake(store: &Store, sync: &str, keys: &[KeyHash]) -> Result<u64, Failure> {

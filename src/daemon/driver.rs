@@ -50,7 +50,7 @@ pub struct Settings {
     /// How long runs may settle what is in flight when the daemon stops.
     pub grace: Duration,
     /// Told of every run that ended.
-    pub ended: Box<dyn Fn(&Ended) + Send + Sync>,
+    pub ended: Box<dyn Fn(&Arc<Ended>) + Send + Sync>,
 }
 
 /// Why the daemon cannot go on.
@@ -67,6 +67,7 @@ pub enum DaemonError {
 /// A run under way.
 struct Running {
     sync: String,
+    destination: String,
     stop: watch::Sender<bool>,
     cancelled: bool,
 }
@@ -180,6 +181,7 @@ impl Daemon {
         };
         tracing::info!(sync, cause = cause.word(), "run starts");
         self.live.begin(&sync, cause, now_ms, stage);
+        let destination = spec.destination.clone();
         let (stop, asked) = watch::channel(false);
         let runner = Runner {
             stage: prepare::Stage {
@@ -198,6 +200,7 @@ impl Daemon {
         );
         let running = Running {
             sync,
+            destination,
             stop,
             cancelled: false,
         };
@@ -232,13 +235,14 @@ impl Daemon {
         if let Err(error) = self.settings.store.owe(&running.sync, owed_ms) {
             tracing::error!(sync = running.sync, %error, "cannot write down when the run goes on");
         }
-        let ended = Ended {
+        let ended = Arc::new(Ended {
             cause,
+            destination: running.destination.clone(),
             finished_ms: now_ms,
             report,
-        };
+        });
         (self.settings.ended)(&ended);
-        self.live.end(&running.sync, Stage::Ended(Arc::new(ended)));
+        self.live.end(&running.sync, Stage::Ended(ended));
     }
 
     fn obey(&mut self, command: Command) {
@@ -269,6 +273,26 @@ impl Daemon {
             }
             Command::Cancel { sync, by, reply } => {
                 let _ = reply.send(self.cancel(&sync, &by));
+            }
+            Command::Hook {
+                hook,
+                print,
+                since_ms,
+                syncs,
+                reply,
+            } => {
+                let taken = self
+                    .settings
+                    .store
+                    .take_call(&hook, &print, &syncs, now_ms, since_ms);
+                if matches!(taken, Ok(true)) {
+                    tracing::info!(hook, "hook called");
+                    for sync in &syncs {
+                        // Hooks name syncs of this very project.
+                        let _ = self.timetable.owe(sync, now_ms);
+                    }
+                }
+                let _ = reply.send(taken.map_err(AskError::from));
             }
             Command::Standings { reply } => {
                 let project = Arc::clone(&self.edition.borrow().project);

@@ -89,6 +89,13 @@ pub(super) enum Command {
         by: String,
         reply: Reply<()>,
     },
+    Hook {
+        hook: String,
+        print: Vec<u8>,
+        since_ms: i64,
+        syncs: Vec<String>,
+        reply: Reply<bool>,
+    },
     Standings {
         reply: Reply<Vec<(String, Standing)>>,
     },
@@ -139,6 +146,30 @@ impl Handle {
     pub async fn cancel(&self, sync: &str, by: &str) -> Result<(), AskError> {
         let (sync, by) = (sync.to_owned(), by.to_owned());
         self.ask(|reply| Command::Cancel { sync, by, reply }).await
+    }
+
+    /// Has syncs run because a hook was called, once per `print`, also if they are paused now (then
+    /// after the pause) or the process ends (then after the next start). Calls before `since_ms` are
+    /// forgotten. False when this call is known.
+    ///
+    /// # Errors
+    /// When it cannot be written down, or the daemon stops: the call then was not taken.
+    pub async fn hook(
+        &self,
+        hook: &str,
+        print: Vec<u8>,
+        syncs: Vec<String>,
+        since_ms: i64,
+    ) -> Result<bool, AskError> {
+        let hook = hook.to_owned();
+        self.ask(|reply| Command::Hook {
+            hook,
+            print,
+            since_ms,
+            syncs,
+            reply,
+        })
+        .await
     }
 
     /// How every sync stands, by name.

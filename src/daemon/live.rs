@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::timetable::Cause;
 use crate::deliver::Waiting;
-use crate::state::RunId;
+use crate::state::{RunId, RunRecord};
 use crate::sync::progress::Progress;
 use crate::sync::report::RunReport;
 
@@ -21,6 +21,8 @@ pub enum Stage {
     Running(RunId),
     /// It ended.
     Ended(Arc<Ended>),
+    /// It ended in a process before this one.
+    Past(Arc<RunRecord>),
     /// It will not run, or was given up; nobody knows more than the history says.
     Dropped,
 }
@@ -30,6 +32,8 @@ pub enum Stage {
 pub struct Ended {
     /// Why it ran.
     pub cause: Cause,
+    /// The destination's name in the project.
+    pub destination: String,
     /// When it ended, milliseconds since 1970.
     pub finished_ms: i64,
     /// How it ended.

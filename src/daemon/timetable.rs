@@ -135,6 +135,8 @@ struct Entry {
     asked_ms: Option<i64>,
     /// When the last of the syncs it follows succeeded.
     followed_ms: i64,
+    /// It was owed while it ran: what it owes, the run under way does not settle.
+    owed_again: bool,
 }
 
 /// The state machine. See the module.
@@ -168,11 +170,10 @@ impl Timetable {
         let mut before = std::mem::take(&mut self.entries);
         for plan in plans {
             let known = before.remove(&plan.sync);
-            let (running, asked_ms) = known
-                .as_ref()
-                .map_or((self.leaving.remove(&plan.sync).is_some(), None), |entry| {
-                    (entry.running, entry.asked_ms)
-                });
+            let (running, asked_ms, owed_again) = match &known {
+                Some(entry) => (entry.running, entry.asked_ms, entry.owed_again),
+                None => (self.leaving.remove(&plan.sync).is_some(), None, false),
+            };
             let mut past = past(&plan);
             if let Some(known) = known {
                 past.last_start_ms = past.last_start_ms.max(known.past.last_start_ms);
@@ -185,6 +186,7 @@ impl Timetable {
             }
             let entry = Entry {
                 followed_ms: past.since_ms,
+                owed_again,
                 plan,
                 past,
                 running,
@@ -209,6 +211,19 @@ impl Timetable {
             return Err(Refused::Paused);
         }
         entry.asked_ms.get_or_insert(now_ms);
+        Ok(())
+    }
+
+    /// Has a sync run as soon as it may, and after the pause if it is paused: something changed that
+    /// must not be missed.
+    ///
+    /// # Errors
+    /// When there is no such sync.
+    pub fn owe(&mut self, sync: &str, now_ms: i64) -> Result<(), Refused> {
+        let entry = self.entries.get_mut(sync).ok_or(Refused::Unknown)?;
+        let owed_ms = entry.past.owed_ms.get_or_insert(now_ms);
+        *owed_ms = now_ms.min(*owed_ms);
+        entry.owed_again |= entry.running;
         Ok(())
     }
 
@@ -241,6 +256,9 @@ impl Timetable {
             entry.running = false;
             if let Outcome::Deferred(after) = outcome {
                 owed_ms = Some(now_ms.saturating_add(after.unwrap_or(RETRY_MS)));
+            }
+            if std::mem::take(&mut entry.owed_again) {
+                owed_ms = Some(owed_ms.unwrap_or(now_ms).min(now_ms));
             }
             entry.past.owed_ms = owed_ms;
         }

@@ -4,6 +4,7 @@
 //! the API's description is made from what is really sent. Keys are stable; more may come.
 
 mod explanation;
+mod plan;
 mod reject;
 mod run;
 mod standing;
@@ -13,6 +14,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use explanation::{AcknowledgedRow, Explained, Explanation, TriedOnce};
+pub(crate) use plan::operation;
+pub use plan::{PlanSummary, RefusedRow, refused_rows};
 pub use reject::{Reject, when};
 pub use run::{Buckets, Run, RunResult, Stopped};
 pub use standing::{Standing, schedule};

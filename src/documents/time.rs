@@ -36,3 +36,14 @@ pub(crate) fn moment(ms: i64) -> String {
         Err(_) => "-".into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_for_programs_are_iso_8601() {
+        assert_eq!(iso(1_500), Some("1970-01-01T00:00:01.500Z".into()));
+        assert_eq!(iso(i64::MAX), None);
+    }
+}

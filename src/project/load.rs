@@ -78,6 +78,7 @@ pub fn load(root: &Path, options: LoadOptions<'_>) -> Loaded {
     }
     check_names(&mut mappings);
     check_order(&mut mappings);
+    check_hooks(&connections, &mappings, &mut faults);
     let mut problems: Vec<Problem> = few(faults).into_iter().map(|fault| file.problem(fault)).collect();
     for mapping in &mut mappings {
         if mapping.is_broken() {
@@ -241,6 +242,29 @@ fn check_order(mappings: &mut [Mapping]) {
     }
 }
 
+/// Hooks start syncs that are written down.
+fn check_hooks(connections: &Connections, mappings: &[Mapping], faults: &mut Vec<Fault>) {
+    let names: Vec<&str> = mappings
+        .iter()
+        .filter_map(|mapping| mapping.name.as_deref())
+        .collect();
+    for hook in &connections.hooks {
+        let path = format!("hooks.{}", hook.name);
+        let span = connections.places.iter().find(|(known, _)| *known == path);
+        for sync in hook.syncs.iter().filter(|sync| !names.contains(&sync.as_str())) {
+            faults.push(
+                Fault::error(
+                    span.map_or(Span::START, |(_, span)| *span),
+                    "unknown_sync",
+                    format!("there is no sync {} for this hook to start", quoted(sync)),
+                )
+                .maybe_hint(did_you_mean(sync, names.iter().copied()))
+                .at(format!("{path}.syncs")),
+            );
+        }
+    }
+}
+
 /// Whether `from` comes, over any number of steps, after `to`; a sync reaches itself.
 fn reaches(edges: &[(String, Vec<String>)], from: &str, to: &str) -> bool {
     let mut open = vec![from];
@@ -284,6 +308,8 @@ impl Loaded {
             destinations: connections.destinations,
             syncs,
             daemon: connections.daemon,
+            tokens: connections.tokens,
+            hooks: connections.hooks,
         });
     }
 

@@ -7,6 +7,7 @@
 //! `schedule`). Every [`Problem`] knows its file, line and column and what to do about it; none
 //! shows a secret. The same types give the JSON Schema for editors and the reference page.
 
+mod access;
 mod alternatives;
 mod capabilities;
 mod connections;
@@ -30,6 +31,7 @@ mod tests;
 mod tree;
 mod validate;
 
+pub use access::{ApiToken, Hook, HookProfile, Role};
 pub(crate) use forms::Interval;
 pub use init::{InitError, init};
 pub use load::{LoadOptions, Loaded, load, project_files};

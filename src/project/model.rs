@@ -12,6 +12,8 @@ use outflow_sdk::destination::{Destination, Mode, Removed};
 use outflow_sdk::source::{Model, Source};
 use outflow_sdk::value::Value;
 
+use super::access::{ApiToken, Hook};
+
 /// A project folder, read and checked.
 #[derive(Clone)]
 pub struct Project {
@@ -27,6 +29,10 @@ pub struct Project {
     pub syncs: Vec<Arc<SyncSpec>>,
     /// `daemon:`.
     pub daemon: DaemonLimits,
+    /// `http.tokens:`.
+    pub tokens: Vec<ApiToken>,
+    /// `hooks:`.
+    pub hooks: Vec<Hook>,
 }
 
 /// How much `outflow serve` does at once.

@@ -2,10 +2,12 @@
 //! Schema and the reference page.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
+use super::access::{HookKeys, HttpKeys};
 use super::model::DaemonLimits;
 use super::validate::ForeignKey;
 
@@ -25,6 +27,10 @@ pub(crate) struct ProjectFile {
     pub(crate) destinations: Option<DestinationConnections>,
     /// How much `outflow serve` does at once.
     pub(crate) daemon: Option<DaemonKeys>,
+    /// The HTTP API of `outflow serve`.
+    pub(crate) http: Option<HttpKeys>,
+    /// Signed calls from outside that start syncs, by a name of your choice: `POST /hooks/NAME`.
+    pub(crate) hooks: Option<BTreeMap<String, HookKeys>>,
 }
 
 /// How much `outflow serve` does at once. Syncs that are due and have no place wait for one.
@@ -95,11 +101,9 @@ impl JsonSchema for DestinationConnections {
 pub(crate) fn keys_of_later_versions() -> Vec<ForeignKey> {
     [
         (
-            "http",
-            "this version has no HTTP API: a scheduler starts `outflow run`",
+            "alerts",
+            "watch `/metrics` of `outflow serve`, or the exit code of `outflow run`",
         ),
-        ("hooks", "start runs from outside with `outflow run SYNC`"),
-        ("alerts", "watch the exit code of `outflow run`"),
         ("report_to", "read results with `outflow history --json`"),
         ("vars", "write `${env:NAME}` where the value is used"),
     ]

@@ -102,6 +102,19 @@ impl Store {
         })
     }
 
+    /// A run by its number.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn run(&self, id: RunId) -> Result<Option<RunRecord>, StateError> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(&format!("{RUNS} WHERE id = ?1"))?
+                .query_row([id], run_record)
+                .optional()
+        })
+    }
+
     /// The newest run of a sync that went through, with rejects or without: how fresh its destination is.
     ///
     /// # Errors
@@ -233,6 +246,11 @@ mod tests {
             fixture.store.last_run("customers", RunStatus::Deferred).unwrap(),
             None
         );
+        assert_eq!(
+            fixture.store.run(first).unwrap(),
+            Some(finished(first, RunStatus::Ok))
+        );
+        assert_eq!(fixture.store.run(99).unwrap(), None);
         let completed = fixture.store.last_completed("customers").unwrap();
         assert_eq!(completed, Some(finished(first, RunStatus::Ok)));
         let third = fixture.store.begin_run("customers", 100).unwrap();

@@ -1,6 +1,6 @@
 //! What the daemon must know of each sync's schedule after a restart.
 
-use rusqlite::Row;
+use rusqlite::{OptionalExtension, Row};
 
 use super::{StateError, Store};
 
@@ -42,6 +42,21 @@ impl Store {
                 [sync],
                 timing,
             )
+        })
+    }
+
+    /// The timing of a sync; none when it was never followed.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn timing(&self, sync: &str) -> Result<Option<Timing>, StateError> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT since_ms, owed_ms, paused_ms, paused_by FROM timetable WHERE sync = ?1",
+                )?
+                .query_row([sync], timing)
+                .optional()
         })
     }
 
