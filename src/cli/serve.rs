@@ -120,6 +120,7 @@ pub(crate) async fn run(
         address.ip(),
         stop.asked(),
     );
+    let reload = hang_ups()?;
     // Served to the very end, so that whoever asks sees it stop.
     let (close, closed) = watch::channel(false);
     let server = tokio::spawn(http::serve(listener, app, closed));
@@ -132,7 +133,7 @@ pub(crate) async fn run(
         counted(syncs, "sync")
     ));
     out.flush();
-    daemon.run(stop.asked(), hang_ups()).await;
+    daemon.run(stop.asked(), reload).await;
     close.send_replace(true);
     if server.await.is_err() {
         tracing::error!("the HTTP server ended by a bug");
@@ -153,21 +154,25 @@ fn failure(error: DaemonError) -> Failure {
     }
 }
 
-/// A message for every SIGHUP.
-fn hang_ups() -> mpsc::Receiver<()> {
+/// A message for every SIGHUP, from now on.
+#[cfg(unix)]
+fn hang_ups() -> Result<mpsc::Receiver<()>, Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut signals = signal(SignalKind::hangup())
+        .map_err(|error| Failure::config("no_signals", format!("cannot listen for SIGHUP: {error}")))?;
     let (sender, receiver) = mpsc::channel(1);
-    #[cfg(unix)]
     tokio::spawn(async move {
-        use tokio::signal::unix::{SignalKind, signal};
-        let Ok(mut signals) = signal(SignalKind::hangup()) else {
-            return;
-        };
         // Two in a row are one.
         while signals.recv().await.is_some() && !sender.is_closed() {
             let _ = sender.try_send(());
         }
     });
-    receiver
+    Ok(receiver)
+}
+
+#[cfg(not(unix))]
+fn hang_ups() -> Result<mpsc::Receiver<()>, Failure> {
+    Ok(mpsc::channel(1).1)
 }
 
 #[cfg(test)]

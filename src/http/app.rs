@@ -74,3 +74,8 @@ impl App {
         }
     }
 }
+
+/// Waits until a flag turns true, or nobody can turn it any more.
+pub(super) async fn turned(flag: &mut watch::Receiver<bool>) {
+    let _ = flag.wait_for(|set| *set).await;
+}

@@ -13,7 +13,7 @@ use serde::Serialize;
 use tokio::sync::{broadcast, watch};
 
 use super::answers::{Live, LiveRuns};
-use super::app::App;
+use super::app::{App, turned};
 use crate::daemon::Ended;
 use crate::documents::RunResult;
 
@@ -60,7 +60,7 @@ impl Watching {
             }
             tokio::select! {
                 biased;
-                _ = self.stop.wait_for(|asked| *asked) => return None,
+                () = turned(&mut self.stop) => return None,
                 ended = self.ended.recv() => match ended {
                     Ok(ended) => return event("ended", &RunResult::of(&ended.report)),
                     // Who reads too slowly misses some; the history has them.

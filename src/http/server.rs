@@ -13,7 +13,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use super::app::App;
+use super::app::{App, turned};
 use super::routes;
 
 /// Connections at once; more wait to be taken up.
@@ -54,7 +54,7 @@ pub async fn serve(listener: Listener, app: Arc<App>, mut stop: watch::Receiver<
     loop {
         let taken = tokio::select! {
             biased;
-            _ = stop.wait_for(|asked| *asked) => break,
+            () = turned(&mut stop) => break,
             taken = take_up(&listener.0, &places) => taken,
         };
         match taken {

@@ -2,6 +2,10 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod access;
+mod api;
+mod client;
+mod hooks;
 #[path = "../cli/project.rs"]
 #[allow(dead_code, reason = "the command line's tests use the rest")]
 mod project;

@@ -5,6 +5,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::client::{Answer, Request};
 use crate::project::Project;
 
 /// Longest a test waits for something to happen.
@@ -14,15 +15,20 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Served {
     child: Child,
     log: Arc<Mutex<String>>,
+    address: String,
 }
 
 impl Served {
     /// Starts the daemon of a project, and waits until it serves.
     pub(crate) fn start(project: &Project, arguments: &[&str]) -> Self {
-        let mut all = vec!["serve"];
+        let mut all = vec!["serve", "--listen", "127.0.0.1:0"];
         all.extend(arguments);
-        let mut child = project
-            .command(&all)
+        Self::command(project.command(&all))
+    }
+
+    /// Starts a daemon by this command, and waits until it serves.
+    pub(crate) fn command(mut command: Command) -> Self {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -33,9 +39,30 @@ impl Served {
         BufReader::new(child.stdout.take().unwrap())
             .read_line(&mut first)
             .unwrap();
-        let served = Self { child, log };
+        let address = first.trim_end().rsplit("http://").next().unwrap().to_owned();
+        let served = Self { child, log, address };
         assert!(first.starts_with("outflow serves"), "{first}{}", served.log());
         served
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Number of its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks for a path.
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        Request::get(path).send(self)
+    }
+
+    /// Posts nothing to a path.
+    pub(crate) fn post(&self, path: &str) -> Answer {
+        Request::post(path).send(self)
     }
 
     /// What it has written to its log so far.
