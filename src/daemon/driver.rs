@@ -29,6 +29,9 @@ const TICK: Duration = Duration::from_secs(2);
 /// How long runs that were given up are waited for.
 const LAST_MOMENT: Duration = Duration::from_secs(1);
 
+/// Told of every run that ended.
+pub type Listener = Box<dyn Fn(&Arc<Ended>) + Send + Sync>;
+
 /// What a daemon stands on.
 pub struct Settings {
     /// The project's folder.
@@ -50,7 +53,7 @@ pub struct Settings {
     /// How long runs may settle what is in flight when the daemon stops.
     pub grace: Duration,
     /// Told of every run that ended.
-    pub ended: Box<dyn Fn(&Arc<Ended>) + Send + Sync>,
+    pub ended: Listener,
 }
 
 /// Why the daemon cannot go on.

@@ -62,6 +62,7 @@ impl Refusal {
         )
     }
 
+    #[cfg(test)]
     pub(super) fn status(&self) -> StatusCode {
         self.status
     }

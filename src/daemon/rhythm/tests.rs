@@ -1,6 +1,6 @@
 //! Times of a calendar, over clock changes and years.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::time::Duration;
 
