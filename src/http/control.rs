@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::access::Caller;
 use super::answers::{Done, Reloaded, Triggered};
 use super::app::App;
-use super::reading::{Queried, understood};
+use super::reading::{Named, Queried, understood};
 use super::refusal::Refusal;
 use crate::daemon::{self, Stage};
 use crate::documents::RunResult;
@@ -56,7 +56,7 @@ impl Trigger {
 
 pub(super) async fn trigger(
     State(app): State<Arc<App>>,
-    Path(sync): Path<String>,
+    Named(sync): Named,
     Extension(Caller(by)): Extension<Caller>,
     query: Queried<Trigger>,
     headers: HeaderMap,
@@ -120,7 +120,7 @@ fn triggered(sync: String, stage: &Stage) -> Triggered {
 
 pub(super) async fn pause(
     State(app): State<Arc<App>>,
-    Path(sync): Path<String>,
+    Named(sync): Named,
     Extension(Caller(by)): Extension<Caller>,
 ) -> Result<Json<Done>, Refusal> {
     app.handle.pause(&sync, &by).await?;
@@ -129,7 +129,7 @@ pub(super) async fn pause(
 
 pub(super) async fn resume(
     State(app): State<Arc<App>>,
-    Path(sync): Path<String>,
+    Named(sync): Named,
     Extension(Caller(by)): Extension<Caller>,
 ) -> Result<Json<Done>, Refusal> {
     app.handle.resume(&sync, &by).await?;
@@ -141,7 +141,7 @@ pub(super) async fn resume(
 
 pub(super) async fn cancel(
     State(app): State<Arc<App>>,
-    Path(sync): Path<String>,
+    Named(sync): Named,
     Extension(Caller(by)): Extension<Caller>,
 ) -> Result<Json<Done>, Refusal> {
     app.handle.cancel(&sync, &by).await?;

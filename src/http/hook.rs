@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::answers::Taken;
 use super::app::App;
+use super::reading::Named;
 use super::refusal::Refusal;
 use super::signature;
 
@@ -24,7 +25,7 @@ const REMEMBERED_MS: i64 = 30 * 86_400_000;
 
 pub(super) async fn call(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
+    Named(name): Named,
     headers: HeaderMap,
     body: Body,
 ) -> Response {

@@ -101,11 +101,11 @@ fn response(text: &str, answer: Answer, schemas: &mut SchemaGenerator) -> Value 
 fn refusals(route: &Route) -> Vec<(String, &'static str)> {
     let mut all = Vec::new();
     let mut add = |status: u16, text| all.push((status.to_string(), text));
-    if route
+    let query = route
         .parameters
         .iter()
-        .any(|parameter| parameter.place == "query")
-    {
+        .any(|parameter| parameter.place == "query");
+    if query || route.path.contains('{') {
         add(400, "A parameter is not understood");
     }
     if matches!(route.need, Need::Role(_)) {

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use tokio::task::JoinSet;
 
 use super::answers::Plan;
 use super::app::App;
-use super::reading::{Queried, understood};
+use super::reading::{Named, Queried, understood};
 use super::refusal::Refusal;
 use crate::documents::{self, PlanSummary};
 use crate::sync::error::{Exit, RunError};
@@ -31,7 +31,7 @@ pub(super) struct Shown {
 
 pub(super) async fn plan(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
+    Named(name): Named,
     shown: Queried<Shown>,
 ) -> Result<Json<Plan>, Refusal> {
     let limit = understood(shown)?.limit.unwrap_or(USUAL).min(MOST);

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use serde::Deserialize;
 
 use super::answers::{Rejects, Retried, Runs, Sync, Syncs};
@@ -31,6 +32,20 @@ impl Listing {
     }
 }
 
+/// The part of a path that names something.
+pub(super) struct Named(pub(super) String);
+
+impl<S: Send + std::marker::Sync> FromRequestParts<S> for Named {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        match Path::<String>::from_request_parts(parts, state).await {
+            Ok(Path(name)) => Ok(Self(name)),
+            Err(error) => Err(Refusal::bad_request("bad_path", error.body_text())),
+        }
+    }
+}
+
 /// A parameter that was not understood becomes an answer of our form.
 pub(super) fn understood<T>(
     query: Result<Query<T>, axum::extract::rejection::QueryRejection>,
@@ -48,10 +63,7 @@ pub(super) async fn syncs(State(app): State<Arc<App>>) -> Result<Json<Syncs>, Re
     Ok(Json(Syncs { syncs }))
 }
 
-pub(super) async fn sync(
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-) -> Result<Json<Sync>, Refusal> {
+pub(super) async fn sync(State(app): State<Arc<App>>, Named(name): Named) -> Result<Json<Sync>, Refusal> {
     let edition = app.handle.edition();
     let at = edition.project.syncs.iter().position(|spec| spec.name == name);
     let at = at.ok_or_else(Refusal::no_such_sync)?;
@@ -98,7 +110,7 @@ pub(super) async fn runs(
 
 pub(super) async fn runs_of_sync(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
+    Named(name): Named,
     listing: Queried<Listing>,
 ) -> Result<Json<Runs>, Refusal> {
     let listing = understood(listing)?;
@@ -123,7 +135,7 @@ fn in_project(app: &App, sync: &str) -> bool {
     app.handle.edition().project.sync(sync).is_some()
 }
 
-pub(super) async fn run(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Run>, Refusal> {
+pub(super) async fn run(State(app): State<Arc<App>>, Named(id): Named) -> Result<Json<Run>, Refusal> {
     let missing = || Refusal::new(StatusCode::NOT_FOUND, "no_such_run", "no run has this number");
     let id: RunId = id.parse().map_err(|_| missing())?;
     let found = app.read(move |store| store.run(id)).await?;
@@ -140,7 +152,7 @@ pub(super) async fn rejects(
 
 pub(super) async fn rejects_of_sync(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
+    Named(name): Named,
     listing: Queried<Listing>,
 ) -> Result<Json<Rejects>, Refusal> {
     let listing = understood(listing)?;
@@ -166,7 +178,7 @@ async fn rejects_of(app: &App, sync: Option<String>, limit: usize) -> Result<Jso
 
 pub(super) async fn retry_rejects(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
+    Named(name): Named,
 ) -> Result<Json<Retried>, Refusal> {
     if !in_project(&app, &name) {
         return Err(Refusal::no_such_sync());
@@ -190,7 +202,7 @@ pub(super) struct Which {
 
 pub(super) async fn explain(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
+    Named(name): Named,
     which: Queried<Which>,
 ) -> Result<Json<Explanation>, Refusal> {
     let key = understood(which)?.key;
