@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::stop::Ending;
 use super::{
-    check, demo, explain, fields, history, init, plan, rejects, run, sandbox, schema, serve, state, status,
+    alerts, check, demo, explain, fields, history, init, plan, rejects, run, sandbox, schema, serve, state,
+    status,
 };
 
 /// Outflow keeps contacts in marketing tools equal to a model in the warehouse.
@@ -85,6 +86,8 @@ pub(crate) enum Verb {
     Run(run::RunArgs),
     /// Run every sync on its schedule, until stopped
     Serve(serve::ServeArgs),
+    /// Test who is told when something is wrong
+    Alerts(alerts::AlertsArgs),
     /// Show each sync's last run, freshness and open rejects
     Status(status::StatusArgs),
     /// List past runs
@@ -112,6 +115,7 @@ impl Verb {
             Verb::Run(args) => args.json.json,
             Verb::Status(args) => args.json.json,
             Verb::History(args) => args.json.json,
+            Verb::Alerts(args) => args.wants_json(),
             Verb::Rejects(args) => args.wants_json(),
             Verb::Explain(args) => args.json.json,
             Verb::Fields(args) => args.json.json,

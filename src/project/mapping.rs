@@ -247,6 +247,7 @@ impl Reader<'_> {
             removed: mapping.removed,
             schedule: schedule?,
             priority: mapping.priority.unwrap_or_default(),
+            late_after: mapping.late_after.map(|time| time.0),
             fields,
             guards: Guards {
                 max_removed: guards.max_removed.map(|limit| limit.0),

@@ -58,6 +58,11 @@ pub(crate) struct MappingFile {
     /// Which of several syncs that are due at once `outflow serve` runs first.
     #[schemars(extend("default" = "normal"))]
     pub(crate) priority: Option<Priority>,
+    /// How long after a run last went through the sync counts as late, and `alerts` say so. By default
+    /// half an interval after it was due, at least 5 minutes and at most an hour; never for a sync that
+    /// the clock does not start.
+    #[schemars(example = &"3h")]
+    pub(crate) late_after: Option<Interval>,
     /// The destination's fields and where their values come from: `FIELD: COLUMN`, or a map.
     #[schemars(required)]
     pub(crate) fields: Option<Fields>,

@@ -8,6 +8,7 @@
 //! shows a secret. The same types give the JSON Schema for editors and the reference page.
 
 mod access;
+mod alerts;
 mod alternatives;
 mod capabilities;
 mod connections;
@@ -32,6 +33,7 @@ mod tree;
 mod validate;
 
 pub use access::{ApiToken, Hook, HookProfile, Role};
+pub use alerts::{AlertKind, AlertTarget, Trouble};
 pub(crate) use forms::Interval;
 pub use init::{InitError, init};
 pub use load::{LoadOptions, Loaded, load, project_files};

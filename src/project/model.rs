@@ -13,6 +13,7 @@ use outflow_sdk::source::{Model, Source};
 use outflow_sdk::value::Value;
 
 use super::access::{ApiToken, Hook};
+use super::alerts::AlertTarget;
 
 /// A project folder, read and checked.
 #[derive(Clone)]
@@ -33,6 +34,8 @@ pub struct Project {
     pub tokens: Vec<ApiToken>,
     /// `hooks:`.
     pub hooks: Vec<Hook>,
+    /// `alerts:`.
+    pub alerts: Vec<AlertTarget>,
 }
 
 /// How much `outflow serve` does at once.
@@ -98,6 +101,8 @@ pub struct SyncSpec {
     pub schedule: Schedule,
     /// `priority:`.
     pub priority: Priority,
+    /// `late_after:`.
+    pub late_after: Option<Duration>,
     /// `fields:` in the file's order.
     pub fields: Vec<FieldMapping>,
     /// `guards:`.

@@ -4,6 +4,7 @@
 //! than the destination has. A run asks [`Filter`] first, which knows every row's print from memory,
 //! and reads from the store only what differs ([`Lookup`]) or is gone ([`Unseen`]).
 
+mod alerts;
 mod calls;
 mod commit;
 mod erase;
@@ -29,6 +30,7 @@ mod store;
 mod syncs;
 mod timetable;
 
+pub use alerts::{Alert, Notice};
 pub use calls::AskedRun;
 pub use commit::ATTEMPTS_KEPT;
 pub use error::StateError;

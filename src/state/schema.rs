@@ -16,7 +16,7 @@ const APPLICATION_ID: i64 = 0x4f55_5446;
 
 /// Each step brings a file from the version of its place to the next. Steps that were released are
 /// never edited.
-pub(super) const STEPS: &[&str] = &[V1, V2, V3, V4];
+pub(super) const STEPS: &[&str] = &[V1, V2, V3, V4, V5];
 
 const V1: &str = "
 CREATE TABLE header (
@@ -150,6 +150,22 @@ CREATE TABLE hook_call (
     PRIMARY KEY (hook, print)
 ) WITHOUT ROWID, STRICT;
 CREATE INDEX hook_call_by_time ON hook_call (taken_ms);
+";
+
+const V5: &str = "
+-- What is wrong with syncs, and messages about it that are still to be sent.
+CREATE TABLE alert (
+    sync     TEXT NOT NULL,
+    trouble  TEXT NOT NULL,
+    since_ms INTEGER NOT NULL,
+    PRIMARY KEY (sync, trouble)
+) WITHOUT ROWID, STRICT;
+CREATE TABLE notice (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    target     TEXT NOT NULL,
+    text       TEXT NOT NULL,
+    written_ms INTEGER NOT NULL
+) STRICT;
 ";
 
 /// What the header says.
@@ -334,7 +350,7 @@ mod tests {
         };
         assert!(connection.prepare("SELECT * FROM job").is_err());
         migrate(&mut connection, path, STEPS).unwrap();
-        assert_eq!(check(&connection, path, version()).unwrap(), 4);
+        assert_eq!(check(&connection, path, version()).unwrap(), 5);
         let tables = [
             ("sync", 1),
             ("row", 1),
@@ -344,6 +360,8 @@ mod tests {
             ("timetable", 0),
             ("asked", 0),
             ("hook_call", 0),
+            ("alert", 0),
+            ("notice", 0),
         ];
         for (table, rows) in tables {
             assert_eq!(count(&connection, table), rows, "{table}");

@@ -249,6 +249,7 @@ mod tests {
             removed: None,
             schedule: Schedule::Manual,
             priority: Priority::Normal,
+            late_after: None,
             fields: vec![FieldMapping {
                 field: "city".into(),
                 source: FieldSource::Column("city".into()),
