@@ -4,6 +4,7 @@
 #
 #   docker build -t outflow .
 #   docker run --rm -v "$PWD:/project" -e HUBSPOT_TOKEN outflow run
+#   docker run -d -v "$PWD:/project" -e HUBSPOT_TOKEN -p 8321:8321 outflow     # serves; needs `http.tokens`
 #
 # The project (outflow.yaml, mappings/, data, and the state folder) is mounted at /project; it must be
 # writable for user 65532, for the state is kept there.
@@ -43,4 +44,5 @@ USER 65532:65532
 HEALTHCHECK --interval=60s --timeout=10s --start-period=5s --retries=3 \
     CMD ["outflow", "status", "--json"]
 ENTRYPOINT ["outflow"]
-CMD ["--help"]
+EXPOSE 8321
+CMD ["serve", "--listen", "0.0.0.0:8321"]

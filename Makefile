@@ -13,10 +13,10 @@ STEP   := tests/setup/step
 SETUP  ?= setup
 PYTHON := $(OUTFLOW_TEST_CACHE)/tools/bin/python
 
-.PHONY: test setup fmt files deny lint-docker clippy unit sdk kill real advisories bench clean-cache
+.PHONY: test setup fmt files deny lint-docker clippy unit sdk kill daemon http real advisories bench clean-cache
 
 # Cheap steps first: what is wrong shows early. One after the other, also under `make -j`.
-STEPS := setup fmt files deny lint-docker clippy unit sdk kill real
+STEPS := setup fmt files deny lint-docker clippy unit sdk kill daemon http real
 test:
 	@started=$$(date +%s); \
 	for step in $(STEPS); do $(MAKE) --no-print-directory SETUP= $$step || exit 1; done; \
@@ -60,6 +60,13 @@ sdk: $(SETUP)
 kill: $(SETUP)
 	@OUTFLOW_STEP_SHOW='^result' $(STEP) kill $(PYTHON) tests/bench/kill.py --kills 5 --rows 5000
 
+# SIGTERM and kill -9 on a daemon under load, and its API against its own description.
+daemon: $(SETUP)
+	@OUTFLOW_STEP_SHOW='^result' $(STEP) daemon $(PYTHON) tests/bench/daemon.py --stops 3 --kills 3 --rows 3000 --idle-seconds 0
+
+http: $(SETUP)
+	@OUTFLOW_STEP_SHOW='^result|^skipped' $(STEP) http $(PYTHON) tests/http/contract.py --examples 15
+
 real: $(SETUP)
 	@OUTFLOW_STEP_SHOW='^result' $(STEP) real $(PYTHON) tests/real/tpcds.py --sf 0.1
 
@@ -71,6 +78,7 @@ bench: $(SETUP)
 	$(PYTHON) tests/bench/mailchimp.py
 	$(PYTHON) tests/bench/marketing_cloud.py
 	$(PYTHON) tests/bench/kill.py
+	$(PYTHON) tests/bench/daemon.py --release
 
 clean-cache:
 	rm -rf "$(OUTFLOW_TEST_CACHE)"

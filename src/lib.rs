@@ -5,7 +5,10 @@
 //! [`state`] commits what the destination acknowledged, and the run is reported.
 
 pub mod cli;
+pub mod daemon;
 pub mod deliver;
+pub mod documents;
+pub mod http;
 pub mod project;
 pub mod registry;
 pub mod state;

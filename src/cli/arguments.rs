@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::stop::Ending;
 use super::{
-    check, demo, explain, fields, history, init, plan, rejects, run, sandbox, schema, state, status,
+    alerts, check, demo, explain, fields, history, init, plan, rejects, run, sandbox, schema, serve, state,
+    status,
 };
 
 /// Outflow keeps contacts in marketing tools equal to a model in the warehouse.
@@ -83,6 +84,10 @@ pub(crate) enum Verb {
     /// Send what changed
     #[command(visible_alias = "apply")]
     Run(run::RunArgs),
+    /// Run every sync on its schedule, until stopped
+    Serve(serve::ServeArgs),
+    /// Test who is told when something is wrong
+    Alerts(alerts::AlertsArgs),
     /// Show each sync's last run, freshness and open rejects
     Status(status::StatusArgs),
     /// List past runs
@@ -110,18 +115,19 @@ impl Verb {
             Verb::Run(args) => args.json.json,
             Verb::Status(args) => args.json.json,
             Verb::History(args) => args.json.json,
+            Verb::Alerts(args) => args.wants_json(),
             Verb::Rejects(args) => args.wants_json(),
             Verb::Explain(args) => args.json.json,
             Verb::Fields(args) => args.json.json,
             Verb::State(args) => args.wants_json(),
-            Verb::Demo(_) | Verb::Init(_) | Verb::Sandbox(_) | Verb::Schema(_) => false,
+            Verb::Demo(_) | Verb::Init(_) | Verb::Sandbox(_) | Verb::Schema(_) | Verb::Serve(_) => false,
         }
     }
 
     /// What the verb does when it is asked to stop.
     pub(crate) fn ending(&self) -> Ending {
         match self {
-            Verb::Run(_) | Verb::Demo(_) => Ending::Settles,
+            Verb::Run(_) | Verb::Demo(_) | Verb::Serve(_) => Ending::Settles,
             Verb::Sandbox(_) => Ending::Ends,
             _ => Ending::Aborts,
         }
@@ -129,7 +135,7 @@ impl Verb {
 
     /// Whether the verb goes on by itself and is worth an `info` log when nobody watches.
     pub(crate) fn runs_unattended(&self) -> bool {
-        matches!(self, Verb::Run(_))
+        matches!(self, Verb::Run(_) | Verb::Serve(_))
     }
 }
 

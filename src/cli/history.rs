@@ -4,14 +4,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::arguments::Json;
 use super::failure::Failure;
 use super::open::{self, Opened};
-use super::output::{Output, Rows, Tone, count, iso, moment, span};
+use super::output::{Output, Rows, Tone, count, moment, span};
 use super::run::{tone, word};
 use super::select;
+use crate::documents::Run;
 use crate::state::{Access, RunRecord};
 use crate::sync::error::Exit;
 
@@ -41,7 +42,7 @@ pub(crate) fn run(args: &HistoryArgs, dir: &Path, out: &mut Output) -> Result<Ex
     }
     let runs = store.history(args.sync.as_deref(), args.limit)?;
     if args.json.json {
-        let runs: Vec<Value> = runs.iter().map(document).collect();
+        let runs: Vec<Run> = runs.iter().map(Run::of).collect();
         out.json(&json!({ "runs": runs }))?;
         return Ok(Exit::Done);
     }
@@ -87,32 +88,4 @@ fn table(runs: &[RunRecord]) -> Rows {
         ]);
     }
     rows
-}
-
-/// A run as `history --json` and `explain --json` give it.
-pub(crate) fn document(run: &RunRecord) -> Value {
-    let tally = &run.tally;
-    let duration = run
-        .finished_ms
-        .map(|finished| finished.saturating_sub(run.started_ms).max(0));
-    json!({
-        "sync": run.sync,
-        "run_id": run.id,
-        "status": run.status,
-        "started": iso(run.started_ms),
-        "finished": run.finished_ms.and_then(iso),
-        "read": tally.read,
-        "unchanged": tally.unchanged,
-        "created": tally.created,
-        "updated": tally.updated,
-        "removed": tally.removed,
-        "rejected": tally.rejected,
-        "suppressed": tally.suppressed,
-        "invalid_key": tally.invalid_key,
-        "deferred": tally.deferred,
-        "held": tally.held,
-        "requests": tally.requests,
-        "duration_ms": duration,
-        "error": run.error.as_ref().map(|(code, message)| json!({ "code": code, "message": message })),
-    })
 }

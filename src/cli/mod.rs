@@ -4,6 +4,7 @@
 //! or configuration, 3 credentials, 4 source, 5 destination, 6 a guard, 7 deferred, 70 a bug; and
 //! 130 when a person aborted.
 
+mod alerts;
 mod arguments;
 mod check;
 mod demo;
@@ -25,6 +26,7 @@ mod run;
 mod sandbox;
 mod schema;
 mod select;
+mod serve;
 mod state;
 mod status;
 mod stop;
@@ -96,6 +98,7 @@ async fn dispatch(arguments: Arguments, out: &mut Output, stop: &Stop) -> Result
         Verb::Check(args) => check::run(&args, &dir, out).await,
         Verb::Plan(args) => plan::run(&args, &dir, out).await,
         Verb::Run(args) => run::run(&args, &dir, out, stop).await,
+        Verb::Alerts(args) => alerts::run(&args, &dir, out).await,
         Verb::Status(args) => status::run(&args, &dir, out),
         Verb::History(args) => history::run(&args, &dir, out),
         Verb::Rejects(args) => rejects::run(&args, &dir, out),
@@ -103,6 +106,7 @@ async fn dispatch(arguments: Arguments, out: &mut Output, stop: &Stop) -> Result
         Verb::Fields(args) => fields::run(&args, &dir, out).await,
         Verb::State(args) => state::run(&args, &dir, out),
         Verb::Sandbox(args) => sandbox::run(&args, &dir, out, stop).await,
+        Verb::Serve(args) => serve::run(&args, &dir, out, stop).await,
         Verb::Schema(args) => schema::run(&args, out),
     }
 }

@@ -7,10 +7,10 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
-use jiff::Timestamp;
 use serde::Serialize;
 
 use super::failure::Failure;
+pub(crate) use crate::documents::time::{moment, span};
 
 /// What a colour means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +95,12 @@ impl Output {
     /// `text` in the colour of its meaning.
     pub(crate) fn paint(&self, tone: Tone, text: impl Display) -> String {
         paint(self.colour, tone, text)
+    }
+
+    /// Sends what was written so far on its way, for whoever reads along.
+    pub(crate) fn flush(&mut self) {
+        let flushed = self.out.flush();
+        self.keep(flushed);
     }
 
     /// Makes sure everything was written. A reader that closed the pipe (`| head`) is no error.
@@ -241,39 +247,6 @@ pub(crate) fn counted(number: u64, one: &str) -> String {
     format!("{} {one}{plural}", count(number))
 }
 
-/// A duration as people say it: `40 ms`, `3.2 s`, `12 min`, `5 h 10 min`, `3 days`.
-pub(crate) fn span(duration: Duration) -> String {
-    let millis = duration.as_millis();
-    let seconds = duration.as_secs();
-    match seconds {
-        0 => format!("{millis} ms"),
-        1..60 => format!("{:.1} s", duration.as_secs_f64()),
-        60..3_600 => match seconds % 60 {
-            0 => format!("{} min", seconds / 60),
-            rest => format!("{} min {rest} s", seconds / 60),
-        },
-        3_600..172_800 => match seconds % 3_600 / 60 {
-            0 => format!("{} h", seconds / 3_600),
-            rest => format!("{} h {rest} min", seconds / 3_600),
-        },
-        _ => format!("{} days", seconds / 86_400),
-    }
-}
-
-/// An instant in ISO 8601, UTC.
-pub(crate) fn iso(ms: i64) -> Option<String> {
-    let instant = Timestamp::from_millisecond(ms).ok()?;
-    Some(format!("{instant:.3}"))
-}
-
-/// An instant for people: UTC, to the second.
-pub(crate) fn moment(ms: i64) -> String {
-    match Timestamp::from_millisecond(ms) {
-        Ok(instant) => instant.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
-        Err(_) => "-".into(),
-    }
-}
-
 /// How long ago an instant was.
 pub(crate) fn ago(now_ms: i64, ms: i64) -> String {
     let passed = u64::try_from(now_ms.saturating_sub(ms)).unwrap_or(0);
@@ -330,7 +303,6 @@ mod tests {
 
     #[test]
     fn instants_are_utc() {
-        assert_eq!(iso(1_500), Some("1970-01-01T00:00:01.500Z".into()));
         assert_eq!(moment(0), "1970-01-01 00:00:00Z");
         assert_eq!(ago(100_000, 99_900), "just now");
         assert_eq!(ago(100_000, 40_000), "1 min ago");

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::arguments::Json;
 use super::failure::Failure;
@@ -14,6 +14,7 @@ use super::open::{self, Opened};
 use super::output::{Output, Tone, count, counted, printable, span};
 use super::plan_rows;
 use super::select;
+use crate::documents::{self, PlanSummary};
 use crate::project::SyncSpec;
 use crate::state::Access;
 use crate::sync::error::Exit;
@@ -171,64 +172,20 @@ pub(crate) fn summary(sync: &SyncSpec, forecast: &Forecast, out: &mut Output) {
     }
 }
 
-#[derive(serde::Serialize)]
-struct Head<'a> {
-    sync: &'a str,
-    create: u64,
-    update: u64,
-    remove: u64,
-    unchanged: u64,
-    read: u64,
-    rejected: u64,
-    refused: u64,
-    suppressed: u64,
-    invalid_key: u64,
-    open_jobs: u64,
-    open_job_rows: u64,
-    requests: u64,
-    seconds: f64,
-}
-
 fn document(
     args: &PlanArgs,
     sync: &SyncSpec,
     forecast: &mut Forecast,
     out: &mut Output,
 ) -> Result<(), Failure> {
-    let tally = forecast.plan.tally;
-    let head = Head {
-        sync: &sync.name,
-        create: forecast.create(),
-        update: forecast.update(),
-        remove: forecast.remove(),
-        unchanged: tally.unchanged,
-        read: tally.read,
-        rejected: tally.rejected + forecast.preview.refused,
-        refused: forecast.preview.refused,
-        suppressed: tally.suppressed,
-        invalid_key: tally.invalid_key,
-        open_jobs: forecast.open_jobs.jobs,
-        open_job_rows: forecast.open_jobs.rows,
-        requests: forecast.preview.requests,
-        seconds: forecast.time.as_secs_f64(),
-    };
+    let head = PlanSummary::of(&sync.name, forecast);
     let text = serde_json::to_string(&head).map_err(|error| Failure::bug(error.to_string()))?;
     let open = text.strip_suffix('}').unwrap_or(&text);
     out.raw(open);
     if !args.summary {
-        let refused: Vec<Value> = forecast
-            .refused
-            .iter()
-            .map(|(key, rejection)| {
-                json!({
-                    "key": key,
-                    "code": rejection.code,
-                    "field": rejection.field,
-                    "message": rejection.message,
-                })
-            })
-            .collect();
-        out.raw(&format!(",\"refused_rows\":{}", Value::from(refused)));
+        let refused = serde_json::to_string(&documents::refused_rows(forecast))
+            .map_err(|error| Failure::bug(error.to_string()))?;
+        out.raw(&format!(",\"refused_rows\":{refused}"));
         out.raw(",\"operations\":[");
         plan_rows::documents(
             sync,

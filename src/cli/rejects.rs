@@ -4,15 +4,16 @@ use std::path::Path;
 
 use clap::{Args, Subcommand};
 use outflow_sdk::print::KeyHash;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::arguments::Json;
-use super::explain::{self, Found};
+use super::explain;
 use super::failure::Failure;
 use super::open::{self, Opened};
-use super::output::{Output, Rows, Tone, ago, count, counted, iso, moment};
+use super::output::{Output, Rows, Tone, ago, count, counted};
 use super::select;
-use crate::state::{Access, Changes, Reject, RejectClass, Store, StoredRow, SyncReject, WHEN_ASKED};
+use crate::documents::{self, Explained, when};
+use crate::state::{Access, Changes, RejectClass, Store, StoredRow, SyncReject, WHEN_ASKED};
 use crate::sync::error::Exit;
 
 /// Arguments of `outflow rejects`.
@@ -119,9 +120,9 @@ fn list(args: &ListArgs, dir: &Path, out: &mut Output) -> Result<Exit, Failure> 
     }
     let rejects = store.rejects(args.sync.as_deref(), None, args.limit)?;
     if args.json.json {
-        let documents: Vec<Value> = rejects
+        let documents: Vec<documents::Reject> = rejects
             .iter()
-            .map(|one| document(&one.sync, &one.reject))
+            .map(|one| documents::Reject::of(&one.sync, &one.reject))
             .collect();
         out.json(&json!({ "rejects": documents }))?;
         return Ok(Exit::Done);
@@ -171,44 +172,6 @@ fn tone(class: RejectClass) -> Tone {
     match class {
         RejectClass::Permanent => Tone::Error,
         RejectClass::Transient | RejectClass::Suppressed | RejectClass::InDoubt => Tone::Warning,
-    }
-}
-
-/// When a reject is tried again, in a few words.
-pub(crate) fn when(reject: &Reject, now_ms: i64) -> String {
-    match (reject.next_retry_ms, reject.class) {
-        (Some(at), _) if at <= now_ms => "next run".into(),
-        (Some(WHEN_ASKED), _) => "when its key is named".into(),
-        (Some(at), _) => format!("after {}", moment(at)),
-        (None, RejectClass::Transient | RejectClass::InDoubt) => "next run".into(),
-        (None, RejectClass::Permanent) => "when it changes".into(),
-        (None, RejectClass::Suppressed) => "never by itself".into(),
-    }
-}
-
-/// A reject as `rejects --json` gives it.
-pub(crate) fn document(sync: &str, reject: &Reject) -> Value {
-    json!({
-        "sync": sync,
-        "key": reject.key_text,
-        "match": reject.match_text,
-        "code": reject.code,
-        "field": reject.field,
-        "message": reject.message,
-        "class": class(reject.class),
-        "attempts": reject.attempts,
-        "first_seen": iso(reject.first_seen_ms),
-        "last_seen": iso(reject.last_seen_ms),
-        "next_retry": reject.next_retry_ms.filter(|at| *at != WHEN_ASKED).and_then(iso),
-    })
-}
-
-fn class(class: RejectClass) -> &'static str {
-    match class {
-        RejectClass::Permanent => "permanent",
-        RejectClass::Transient => "transient",
-        RejectClass::Suppressed => "suppressed",
-        RejectClass::InDoubt => "in_doubt",
     }
 }
 
@@ -295,24 +258,12 @@ fn arrived(args: &ShowArgs, dir: &Path, out: &mut Output) -> Result<Exit, Failur
     Ok(Exit::Done)
 }
 
-/// Wakes what failed. Rows refused for consent stay asleep, and so do events in doubt: only a person
-/// may ask for one of them.
+/// Wakes what failed in a sync.
 fn wake_failures(store: &Store, sync: &str) -> Result<u64, Failure> {
-    let mut keys = Vec::new();
-    for class in [
-        RejectClass::Permanent,
-        RejectClass::Transient,
-        RejectClass::InDoubt,
-    ] {
-        let rejects = store.rejects(Some(sync), Some(class), usize::MAX)?;
-        let rejects = rejects.into_iter().map(|one| one.reject);
-        keys.extend(
-            rejects
-                .filter(|reject| reject.next_retry_ms != Some(WHEN_ASKED))
-                .map(|reject| reject.key),
-        );
+    match store.sync(sync)? {
+        Some(state) => Ok(store.retry_failures(state.id, open::now_ms())?),
+        None => Ok(0),
     }
-    wake(store, sync, &keys)
 }
 
 fn wake(store: &Store, sync: &str, keys: &[KeyHash]) -> Result<u64, Failure> {
@@ -323,7 +274,7 @@ fn wake(store: &Store, sync: &str, keys: &[KeyHash]) -> Result<u64, Failure> {
 }
 
 /// The refused row of that key.
-fn refused(opened: &Opened, store: &Store, sync: &str, key: &str) -> Result<Found, Failure> {
+fn refused(opened: &Opened, store: &Store, sync: &str, key: &str) -> Result<Explained, Failure> {
     let found = explain::find(opened, store, sync, key)?;
     if found.reject.is_none() {
         return Err(Failure::config(

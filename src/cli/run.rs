@@ -12,6 +12,7 @@ use super::open::{self, Opened};
 use super::output::{Output, Rows, Tone, count, span};
 use super::stop::Stop;
 use super::{logging, select};
+use crate::documents::RunResult;
 use crate::project::SyncSpec;
 use crate::state::{Access, Reject, RunStatus, Store, Tally};
 use crate::sync::error::Exit;
@@ -71,7 +72,7 @@ pub(crate) async fn run(args: &RunArgs, dir: &Path, out: &mut Output, stop: &Sto
     drop(running);
     let store = &runner.stage.store;
     if args.json.json {
-        let documents: Vec<serde_json::Value> = reports.iter().map(|(_, report)| report.json()).collect();
+        let documents: Vec<RunResult> = reports.iter().map(|(_, report)| RunResult::of(report)).collect();
         out.json(&serde_json::json!({ "syncs": documents, "problems": opened.broken() }))?;
     } else {
         tell(out, &reports, syncs.len(), store)?;

@@ -40,8 +40,16 @@ pub(crate) fn select(opened: &Opened, patterns: &[String]) -> Result<Vec<Arc<Syn
 /// # Errors
 /// When there is none.
 pub(crate) fn one(project: &Project, name: &str) -> Result<Arc<SyncSpec>, Failure> {
+    project
+        .sync(name)
+        .cloned()
+        .ok_or_else(|| unknown_sync(project, name))
+}
+
+/// The project has no sync of this name.
+pub(crate) fn unknown_sync(project: &Project, name: &str) -> Failure {
     let names: Vec<&str> = project.syncs.iter().map(|sync| sync.name.as_str()).collect();
-    project.sync(name).cloned().ok_or_else(|| unknown(name, &names))
+    unknown(name, &names)
 }
 
 fn matching(names: &[&str], patterns: &[String]) -> Result<Vec<bool>, Failure> {

@@ -7,13 +7,14 @@ use outflow_sdk::ConnectorError;
 use outflow_sdk::descriptor::OpenContext;
 use serde_json::Value;
 
+use super::access::{self, ApiToken, Hook};
 use super::file::SourceFile;
-use super::model::{DestinationConnection, SourceConnection};
+use super::model::{DaemonLimits, DestinationConnection, SourceConnection};
 use super::problem::{Fault, Severity, quoted};
-use super::project_file::{DEFAULT_STATE, ProjectFile, keys_of_later_versions};
+use super::project_file::{DEFAULT_STATE, DaemonKeys, ProjectFile, keys_of_later_versions};
 use super::references::References;
 use super::schema::Schemas;
-use super::tree::{self, Node, Span};
+use super::tree::{self, Entry, Node, Span};
 use super::validate::{At, Checker};
 use crate::registry::Registry;
 
@@ -29,6 +30,9 @@ pub(crate) struct Connections {
     /// Names that are written down, with the `type:` beside them, whether they could be opened or not.
     pub(crate) declared_sources: Vec<String>,
     pub(crate) declared_destinations: Vec<(String, String)>,
+    pub(crate) daemon: DaemonLimits,
+    pub(crate) tokens: Vec<ApiToken>,
+    pub(crate) hooks: Vec<Hook>,
     /// Where each connection stands in the file: `sources.NAME`, `destinations.NAME`.
     pub(crate) places: Vec<(String, Span)>,
     /// No error concerns the file as a whole.
@@ -104,24 +108,26 @@ struct Opener<'a> {
     faults: Vec<Fault>,
 }
 
-impl Opener<'_> {
+impl<'a> Opener<'a> {
     fn open_all(&mut self, value: Value) -> Connections {
         let file: ProjectFile = serde_json::from_value(value).unwrap_or_default();
         let mut connections = Connections {
             understood: true,
             ..Connections::default()
         };
-        for section in ["sources", "destinations"] {
+        for section in ["sources", "destinations", "http.tokens", "hooks"] {
             self.check_names(section);
-            let entries = self.tree.get(section).map(Node::entries).unwrap_or_default();
-            let places = entries
+            let places = self
+                .entries(section)
                 .iter()
                 .map(|entry| (format!("{section}.{}", entry.key), entry.key_span));
             connections.places.extend(places);
         }
         connections.state = self.state(file.state.as_deref().unwrap_or(DEFAULT_STATE));
+        connections.daemon = file.daemon.as_ref().map(DaemonKeys::limits).unwrap_or_default();
         connections.usable = !self.faults.iter().any(|fault| {
-            let inside = fault.path.starts_with("sources.") || fault.path.starts_with("destinations.");
+            let sections = ["sources.", "destinations.", "http.", "hooks."];
+            let inside = sections.iter().any(|section| fault.path.starts_with(section));
             fault.severity == Severity::Error && !inside
         });
         connections.declared_sources = self
@@ -130,6 +136,9 @@ impl Opener<'_> {
             .map(|(name, _)| name)
             .collect();
         connections.declared_destinations = self.declared("destinations");
+        connections.tokens = file.http.unwrap_or_default().tokens();
+        self.check_tokens(&connections.tokens);
+        connections.hooks = access::hooks(file.hooks.unwrap_or_default());
         for (name, settings) in file.sources.unwrap_or_default().0 {
             if let Some((type_name, settings)) = self.settings("sources", &name, settings)
                 && let Some(connector) = self.registry.source(&type_name)
@@ -173,10 +182,42 @@ impl Opener<'_> {
             .collect()
     }
 
+    /// Two callers with one token could not be told apart.
+    fn check_tokens(&mut self, tokens: &[ApiToken]) {
+        for (number, token) in tokens.iter().enumerate() {
+            let same = tokens
+                .iter()
+                .take(number)
+                .find(|other| other.digest == token.digest);
+            if let Some(other) = same {
+                let path = format!("http.tokens.{}.token", token.name);
+                let message = format!("the token is that of {} too", quoted(&other.name));
+                self.faults.push(
+                    Fault::error(self.tree.locate(&path), "repeated_token", message)
+                        .hint("give every caller a token of its own")
+                        .at(path),
+                );
+            }
+        }
+    }
+
+    /// The entries of a map, named by its dotted path.
+    fn entries(&self, section: &str) -> &'a [Entry] {
+        let mut node = Some(self.tree);
+        for key in section.split('.') {
+            node = node.and_then(|node| node.get(key));
+        }
+        node.map(Node::entries).unwrap_or_default()
+    }
+
     fn check_names(&mut self, section: &str) {
-        for entry in self.tree.get(section).map(Node::entries).unwrap_or_default() {
+        let what = match section {
+            "sources" | "destinations" => "a connection's name",
+            _ => "a name",
+        };
+        for entry in self.entries(section) {
             if let Some(wrong) = wrong_name(&entry.key) {
-                let message = format!("{} cannot be a connection's name: {wrong}", quoted(&entry.key));
+                let message = format!("{} cannot be {what}: {wrong}", quoted(&entry.key));
                 self.faults.push(
                     Fault::error(entry.key_span, "bad_name", message).at(format!("{section}.{}", entry.key)),
                 );

@@ -15,7 +15,7 @@ pub(crate) struct Interval(pub(crate) Duration);
 
 impl Interval {
     /// Reads `1h30m`: whole numbers with the units `ms`, `s`, `m`, `h`, `d`, larger units first.
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut total: u64 = 0;
         let mut rest = text;
         let mut last_unit = u64::MAX;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::connections::{self, Connections};
+use super::connections::{self, Connections, PROJECT_FILE};
 use super::file::SourceFile;
 use super::mapping::{self, Mapping};
 use super::model::{Project, SyncSpec};
@@ -49,6 +49,9 @@ pub struct Loaded {
     /// Names of syncs that are written down but cannot run, because of errors of their own or of a
     /// connection.
     pub excluded: Vec<String>,
+    /// Every file this depends on, whether it could be read or not; a relative one starts at the
+    /// project's folder.
+    pub files: Vec<PathBuf>,
     mappings: Vec<Mapping>,
     file: SourceFile,
     places: Vec<(String, Span)>,
@@ -75,6 +78,7 @@ pub fn load(root: &Path, options: LoadOptions<'_>) -> Loaded {
     }
     check_names(&mut mappings);
     check_order(&mut mappings);
+    check_hooks(&connections, &mappings, &mut faults);
     let mut problems: Vec<Problem> = few(faults).into_iter().map(|fault| file.problem(fault)).collect();
     for mapping in &mut mappings {
         if mapping.is_broken() {
@@ -100,12 +104,23 @@ pub fn load(root: &Path, options: LoadOptions<'_>) -> Loaded {
         project: None,
         problems,
         excluded: Vec::new(),
+        files: references.files(),
         mappings,
         places: connections.places.clone(),
         file,
     };
+    loaded.files.extend(project_files(root));
+    loaded.files.sort();
+    loaded.files.dedup();
     loaded.assemble(root, connections);
     loaded
+}
+
+/// The project's own YAML files as they are now, relative to its folder.
+pub fn project_files(root: &Path) -> Vec<PathBuf> {
+    let mut files = mapping_files(root);
+    files.insert(0, PathBuf::from(PROJECT_FILE));
+    files
 }
 
 /// At most so many problems of one file are shown: nobody reads more.
@@ -227,6 +242,29 @@ fn check_order(mappings: &mut [Mapping]) {
     }
 }
 
+/// Hooks start syncs that are written down.
+fn check_hooks(connections: &Connections, mappings: &[Mapping], faults: &mut Vec<Fault>) {
+    let names: Vec<&str> = mappings
+        .iter()
+        .filter_map(|mapping| mapping.name.as_deref())
+        .collect();
+    for hook in &connections.hooks {
+        let path = format!("hooks.{}", hook.name);
+        let span = connections.places.iter().find(|(known, _)| *known == path);
+        for sync in hook.syncs.iter().filter(|sync| !names.contains(&sync.as_str())) {
+            faults.push(
+                Fault::error(
+                    span.map_or(Span::START, |(_, span)| *span),
+                    "unknown_sync",
+                    format!("there is no sync {} for this hook to start", quoted(sync)),
+                )
+                .maybe_hint(did_you_mean(sync, names.iter().copied()))
+                .at(format!("{path}.syncs")),
+            );
+        }
+    }
+}
+
 /// Whether `from` comes, over any number of steps, after `to`; a sync reaches itself.
 fn reaches(edges: &[(String, Vec<String>)], from: &str, to: &str) -> bool {
     let mut open = vec![from];
@@ -269,6 +307,9 @@ impl Loaded {
             sources: connections.sources,
             destinations: connections.destinations,
             syncs,
+            daemon: connections.daemon,
+            tokens: connections.tokens,
+            hooks: connections.hooks,
         });
     }
 

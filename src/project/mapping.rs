@@ -246,6 +246,8 @@ impl Reader<'_> {
             mode,
             removed: mapping.removed,
             schedule: schedule?,
+            priority: mapping.priority.unwrap_or_default(),
+            late_after: mapping.late_after.map(|time| time.0),
             fields,
             guards: Guards {
                 max_removed: guards.max_removed.map(|limit| limit.0),
@@ -350,6 +352,7 @@ impl Reader<'_> {
     fn sql_file(&mut self, name: &str) -> Option<Model> {
         let folder = self.file.path.parent().unwrap_or(Path::new(""));
         let path = folder.join(name);
+        self.references.note_file(path.clone());
         let reason = match SourceFile::read(self.root, path.clone()) {
             Ok(file) if !file.text.trim().is_empty() => return Some(Model::Sql(file.text)),
             Ok(_) => "it is empty".to_owned(),

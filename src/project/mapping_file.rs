@@ -14,7 +14,7 @@ use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::forms::{Interval, Limit};
-use super::model::{Cast, NullPolicy};
+use super::model::{Cast, NullPolicy, Priority};
 
 /// One sync: a model, the object it keeps equal at a destination, and how. One file per sync in
 /// `mappings/`.
@@ -52,9 +52,17 @@ pub(crate) struct MappingFile {
     /// What happens to a record whose row left the model. Required in mode `mirror`, an error in
     /// every other mode.
     pub(crate) removed: Option<Removed>,
-    /// When the sync is due. `outflow status` shows it; your own scheduler starts `outflow run`.
+    /// When `outflow serve` runs the sync. Without a daemon your own scheduler starts `outflow run`.
     #[schemars(extend("default" = "manual"))]
     pub(crate) schedule: Option<ScheduleEntry>,
+    /// Which of several syncs that are due at once `outflow serve` runs first.
+    #[schemars(extend("default" = "normal"))]
+    pub(crate) priority: Option<Priority>,
+    /// How long after a run last went through the sync counts as late, and `alerts` say so. By default
+    /// half an interval after it was due, at least 5 minutes and at most an hour; never for a sync that
+    /// the clock does not start.
+    #[schemars(example = &"3h")]
+    pub(crate) late_after: Option<Interval>,
     /// The destination's fields and where their values come from: `FIELD: COLUMN`, or a map.
     #[schemars(required)]
     pub(crate) fields: Option<Fields>,
@@ -81,15 +89,17 @@ pub(crate) struct ModelKeys {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ScheduleKeys {
-    /// At a fixed interval.
+    /// So long after the last start; at once when the daemon starts for the first time.
     pub(crate) every: Option<Interval>,
-    /// A cron expression of five fields, or a word such as `@daily`.
+    /// A cron expression of five fields, or a word such as `@daily`. Where daylight saving time skips
+    /// a time of day, it is due right after the gap; where a time of day comes twice, the first counts.
     #[schemars(example = &"30 6 * * 1-5")]
     pub(crate) cron: Option<String>,
     /// The time zone of `cron`, by its IANA name.
     #[schemars(example = &"Europe/Berlin", extend("default" = "UTC"))]
     pub(crate) time_zone: Option<String>,
-    /// The sync, or list of syncs, after whose success this one runs.
+    /// The sync, or list of syncs, after which this one runs: when each of them has gone through, with
+    /// or without rejects, since this one last started.
     pub(crate) after: Option<Names>,
 }
 

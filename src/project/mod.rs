@@ -7,6 +7,8 @@
 //! `schedule`). Every [`Problem`] knows its file, line and column and what to do about it; none
 //! shows a secret. The same types give the JSON Schema for editors and the reference page.
 
+mod access;
+mod alerts;
 mod alternatives;
 mod capabilities;
 mod connections;
@@ -30,13 +32,17 @@ mod tests;
 mod tree;
 mod validate;
 
+pub use access::{ApiToken, Hook, HookProfile, Role};
+pub use alerts::{AlertKind, AlertTarget, Trouble};
+pub(crate) use forms::Interval;
 pub use init::{InitError, init};
-pub use load::{LoadOptions, Loaded, load};
+pub use load::{LoadOptions, Loaded, load, project_files};
 pub use model::{
-    Cast, DestinationConnection, FieldMapping, FieldSource, Guards, NullPolicy, Project, Schedule, Share,
-    SourceConnection, SyncSpec,
+    Cast, DaemonLimits, DestinationConnection, FieldMapping, FieldSource, Guards, NullPolicy, Priority,
+    Project, Schedule, Share, SourceConnection, SyncSpec,
 };
 pub use page::reference;
 pub use problem::{Excerpt, Problem, Severity};
+pub(crate) use schedule::parse_cron;
 pub use schema::json_schema;
 pub use tree::Span;

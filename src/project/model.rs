@@ -12,6 +12,9 @@ use outflow_sdk::destination::{Destination, Mode, Removed};
 use outflow_sdk::source::{Model, Source};
 use outflow_sdk::value::Value;
 
+use super::access::{ApiToken, Hook};
+use super::alerts::AlertTarget;
+
 /// A project folder, read and checked.
 #[derive(Clone)]
 pub struct Project {
@@ -25,6 +28,32 @@ pub struct Project {
     pub destinations: BTreeMap<String, DestinationConnection>,
     /// Syncs in the order of their names.
     pub syncs: Vec<Arc<SyncSpec>>,
+    /// `daemon:`.
+    pub daemon: DaemonLimits,
+    /// `http.tokens:`.
+    pub tokens: Vec<ApiToken>,
+    /// `hooks:`.
+    pub hooks: Vec<Hook>,
+    /// `alerts:`.
+    pub alerts: Vec<AlertTarget>,
+}
+
+/// How much `outflow serve` does at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DaemonLimits {
+    /// Runs at once, of all syncs.
+    pub runs: usize,
+    /// Runs at once that read from or write to one connection.
+    pub runs_per_connection: usize,
+}
+
+impl Default for DaemonLimits {
+    fn default() -> Self {
+        Self {
+            runs: 4,
+            runs_per_connection: 2,
+        }
+    }
 }
 
 /// A source as `outflow.yaml` names it.
@@ -70,6 +99,10 @@ pub struct SyncSpec {
     pub removed: Option<Removed>,
     /// `schedule:`.
     pub schedule: Schedule,
+    /// `priority:`.
+    pub priority: Priority,
+    /// `late_after:`.
+    pub late_after: Option<Duration>,
     /// `fields:` in the file's order.
     pub fields: Vec<FieldMapping>,
     /// `guards:`.
@@ -95,6 +128,21 @@ pub enum Schedule {
     Every(Duration),
     /// After other syncs succeeded.
     After(Vec<String>),
+}
+
+/// Which of several syncs that are due runs first.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// After the others.
+    Low,
+    /// As they become due.
+    #[default]
+    Normal,
+    /// Before the others.
+    High,
 }
 
 /// Where one destination field's value comes from.

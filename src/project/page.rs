@@ -29,7 +29,7 @@ pub fn reference(registry: &Registry) -> String {
     page.push_str(&description(&schemas.project));
     page.push('\n');
     page.push_str(REFERENCES);
-    page.push_str(&project.table(&schemas.project, &|_| true, false));
+    page.push_str(&project.table(&schemas.project, &|_| true, &own_to_the_file));
     page.push_str("\n## Sources\n");
     project.connections(&mut page, "source");
     page.push_str("\n## Destinations\n");
@@ -42,11 +42,20 @@ pub fn reference(registry: &Registry) -> String {
         document: &schemas.mapping,
     };
     let common = |key: &str| schemas.common_keys.iter().any(|known| known == key);
-    page.push_str(&mapping.table(&schemas.mapping, &common, true));
+    page.push_str(&mapping.table(&schemas.mapping, &common, &everything));
     for connector in &registry.destinations {
         own_keys(&mut page, connector, &schemas);
     }
     page
+}
+
+/// Connections have chapters of their own.
+fn own_to_the_file(key: &str) -> bool {
+    !matches!(key, "sources" | "destinations")
+}
+
+fn everything(_: &str) -> bool {
+    true
 }
 
 /// The mapping keys of one destination.
@@ -65,7 +74,7 @@ fn own_keys(page: &mut String, connector: &DestinationDescriptor, schemas: &Sche
         connector.type_name
     ));
     let tables = Tables { document: schema };
-    page.push_str(&tables.table(schema, &|key| keys.iter().any(|own| own == key), true));
+    page.push_str(&tables.table(schema, &|key| keys.iter().any(|own| own == key), &everything));
 }
 
 struct Tables<'a> {
@@ -92,12 +101,12 @@ impl Tables<'_> {
             ));
             page.push_str(&description(branch));
             page.push('\n');
-            page.push_str(&self.table(branch, &|key| key != "type", true));
+            page.push_str(&self.table(branch, &|key| key != "type", &everything));
         }
     }
 
     /// One row for each key, those of maps inside below their own.
-    fn table(&self, schema: &Value, wanted: &dyn Fn(&str) -> bool, deep: bool) -> String {
+    fn table(&self, schema: &Value, wanted: &dyn Fn(&str) -> bool, deep: &dyn Fn(&str) -> bool) -> String {
         let mut table = String::from("\n| Key | Type | Default | Meaning |\n|---|---|---|---|\n");
         self.rows(schema, "", wanted, deep, 0, &mut table);
         table
@@ -108,7 +117,7 @@ impl Tables<'_> {
         schema: &Value,
         prefix: &str,
         wanted: &dyn Fn(&str) -> bool,
-        deep: bool,
+        deep: &dyn Fn(&str) -> bool,
         depth: usize,
         table: &mut String,
     ) {
@@ -124,7 +133,7 @@ impl Tables<'_> {
                 .is_some_and(|names| names.iter().any(|name| name == key));
             table.push_str(&self.row(&format!("{prefix}{key}"), property, required));
             // Settings are flat; the bound is for a schema that refers to itself.
-            if !deep || depth >= 4 {
+            if !deep(key) || depth >= 4 {
                 continue;
             }
             for branch in self.branches(property) {
@@ -134,10 +143,11 @@ impl Tables<'_> {
                     .get("additionalProperties")
                     .filter(|value| value.is_object())
                 {
+                    let name = if key == "fields" { "FIELD" } else { "NAME" };
                     for field in self.branches(value) {
                         self.rows(
                             field,
-                            &format!("{inner}FIELD."),
+                            &format!("{inner}{name}."),
                             &|_| true,
                             deep,
                             depth + 1,

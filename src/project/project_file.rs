@@ -2,10 +2,13 @@
 //! Schema and the reference page.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
+use super::access::{HookKeys, HttpKeys};
+use super::model::DaemonLimits;
 use super::validate::ForeignKey;
 
 /// The connections of a project, and where its state is.
@@ -22,6 +25,37 @@ pub(crate) struct ProjectFile {
     /// Where records are written to, by a name of your choice.
     #[schemars(required)]
     pub(crate) destinations: Option<DestinationConnections>,
+    /// How much `outflow serve` does at once.
+    pub(crate) daemon: Option<DaemonKeys>,
+    /// The HTTP API of `outflow serve`.
+    pub(crate) http: Option<HttpKeys>,
+    /// Signed calls from outside that start syncs, by a name of your choice: `POST /hooks/NAME`.
+    pub(crate) hooks: Option<BTreeMap<String, HookKeys>>,
+}
+
+/// How much `outflow serve` does at once. Syncs that are due and have no place wait for one.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DaemonKeys {
+    /// Runs at once, of all syncs.
+    #[schemars(range(min = 1, max = 64), extend("default" = 4))]
+    pub(crate) runs: Option<u16>,
+    /// Runs at once that read from or write to one connection.
+    #[schemars(range(min = 1, max = 64), extend("default" = 2))]
+    pub(crate) runs_per_connection: Option<u16>,
+}
+
+impl DaemonKeys {
+    /// The limits, with defaults for what is not said.
+    pub(crate) fn limits(&self) -> DaemonLimits {
+        let usual = DaemonLimits::default();
+        DaemonLimits {
+            runs: self.runs.map_or(usual.runs, usize::from),
+            runs_per_connection: self
+                .runs_per_connection
+                .map_or(usual.runs_per_connection, usize::from),
+        }
+    }
 }
 
 /// Where the state is unless `state:` says otherwise.
@@ -67,11 +101,9 @@ impl JsonSchema for DestinationConnections {
 pub(crate) fn keys_of_later_versions() -> Vec<ForeignKey> {
     [
         (
-            "http",
-            "this version has no HTTP API: a scheduler starts `outflow run`",
+            "alerts",
+            "watch `/metrics` of `outflow serve`, or the exit code of `outflow run`",
         ),
-        ("hooks", "start runs from outside with `outflow run SYNC`"),
-        ("alerts", "watch the exit code of `outflow run`"),
         ("report_to", "read results with `outflow history --json`"),
         ("vars", "write `${env:NAME}` where the value is used"),
     ]

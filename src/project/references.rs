@@ -1,7 +1,7 @@
 //! `${env:NAME}` and `${file:/path}`: values that do not stand in the file.
 
 use std::cell::RefCell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::problem::{Severity, quoted};
 
@@ -14,6 +14,8 @@ pub(crate) struct References<'a> {
     pub(crate) offline: bool,
     pub(crate) env: &'a dyn Fn(&str) -> Option<String>,
     resolved: RefCell<Vec<String>>,
+    /// Files that were looked at, as they are written.
+    files: RefCell<Vec<PathBuf>>,
 }
 
 /// What a text with references became.
@@ -101,6 +103,7 @@ impl<'a> References<'a> {
             offline,
             env,
             resolved: RefCell::default(),
+            files: RefCell::default(),
         }
     }
 
@@ -153,7 +156,18 @@ impl<'a> References<'a> {
         }
     }
 
+    /// Remembers that the project depends on a file.
+    pub(crate) fn note_file(&self, path: PathBuf) {
+        self.files.borrow_mut().push(path);
+    }
+
+    /// The files the project depends on, beside its own YAML.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        self.files.borrow().clone()
+    }
+
     fn file(&self, path: &str) -> Result<String, ReferenceFault> {
+        self.note_file(PathBuf::from(path));
         let reason = match std::fs::read_to_string(self.root.join(path)) {
             Ok(value) => {
                 let value = value.strip_suffix('\n').unwrap_or(&value);

@@ -1,5 +1,7 @@
 //! `schedule:` in its forms.
 
+use croner::Cron;
+use croner::errors::CronError;
 use croner::parser::{CronParser, Seconds, Year};
 
 use super::forms::Interval;
@@ -88,12 +90,17 @@ fn cron(
     })
 }
 
-fn check_cron(expression: &str, path: &str, tree: &Node) -> Result<(), Fault> {
-    let parser = CronParser::builder()
+/// A cron expression of five fields, or a word such as `@hourly`.
+pub(crate) fn parse_cron(expression: &str) -> Result<Cron, CronError> {
+    CronParser::builder()
         .seconds(Seconds::Disallowed)
         .year(Year::Disallowed)
-        .build();
-    let Err(error) = parser.parse(expression) else {
+        .build()
+        .parse(expression)
+}
+
+fn check_cron(expression: &str, path: &str, tree: &Node) -> Result<(), Fault> {
+    let Err(error) = parse_cron(expression) else {
         return Ok(());
     };
     let fault = Fault::error(

@@ -4,6 +4,8 @@
 //! than the destination has. A run asks [`Filter`] first, which knows every row's print from memory,
 //! and reads from the store only what differs ([`Lookup`]) or is gone ([`Unseen`]).
 
+mod alerts;
+mod calls;
 mod commit;
 mod erase;
 mod error;
@@ -26,7 +28,10 @@ mod runs;
 mod schema;
 mod store;
 mod syncs;
+mod timetable;
 
+pub use alerts::{Alert, Notice};
+pub use calls::AskedRun;
 pub use commit::ATTEMPTS_KEPT;
 pub use error::StateError;
 pub use filter::{Filter, Probe};
@@ -39,3 +44,4 @@ pub use model::{
 pub use rejects::SyncReject;
 pub use rows::{Lookup, Unseen};
 pub use store::{Access, Store};
+pub use timetable::{Pause, Timing};

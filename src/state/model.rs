@@ -1,6 +1,7 @@
 //! What the state holds, as plain data.
 
 use outflow_sdk::print::{KeyHash, Print};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Job, JobId};
@@ -38,7 +39,7 @@ pub struct StoredRow {
 pub const WHEN_ASKED: i64 = i64::MAX;
 
 /// Why a row is set aside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RejectClass {
     /// Refused for good: sleeps until its values, the mapping or the destination's fields change.
@@ -195,7 +196,7 @@ pub struct SyncState {
 }
 
 /// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
     /// Under way, or cut off.

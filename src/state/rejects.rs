@@ -4,7 +4,7 @@ use outflow_sdk::print::KeyHash;
 use rusqlite::{OptionalExtension, Row};
 
 use super::rows::{damaged, key_of};
-use super::{Attempt, Reject, RejectClass, StateError, Store, SyncId};
+use super::{Attempt, Reject, RejectClass, StateError, Store, SyncId, WHEN_ASKED};
 
 /// Columns of a reject, in the order [`reject_of`] reads them.
 pub(super) const REJECT: &str = "key, print, schema_print, class, code, field, message, key_text, match_text,
@@ -111,6 +111,22 @@ impl Store {
                 woken += one.execute((sync, now_ms, key.to_be_bytes()))? as u64;
             }
             Ok(woken)
+        })
+    }
+
+    /// Has the next run try again what failed. Rows refused for consent stay asleep, and so do events
+    /// in doubt: only a person may ask for one of them, by its key. Gives how many there were.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn retry_failures(&self, sync: SyncId, now_ms: i64) -> Result<u64, StateError> {
+        self.transact(|transaction| {
+            let woken = transaction.execute(
+                "UPDATE reject SET next_retry_ms = ?2
+                 WHERE sync = ?1 AND class <> ?3 AND next_retry_ms IS NOT ?4",
+                (sync, now_ms, RejectClass::Suppressed.word(), WHEN_ASKED),
+            )?;
+            Ok(woken as u64)
         })
     }
 

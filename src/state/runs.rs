@@ -26,17 +26,7 @@ impl Store {
     /// When the file cannot be written.
     pub fn begin_run(&self, sync: &str, now_ms: i64) -> Result<RunId, StateError> {
         self.transact(|transaction| {
-            transaction.execute(
-                "UPDATE run SET status = ?2, error_code = ?3, error_message = ?4
-                 WHERE sync = ?1 AND status = ?5",
-                (
-                    sync,
-                    RunStatus::Failed.word(),
-                    CUT_OFF.0,
-                    CUT_OFF.1,
-                    RunStatus::Running.word(),
-                ),
-            )?;
+            cut_off(transaction, Some(sync))?;
             transaction.execute(
                 "DELETE FROM run WHERE sync = ?1 AND id <= (
                     SELECT id FROM run WHERE sync = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
@@ -52,6 +42,22 @@ impl Store {
                 ),
             )?;
             Ok(transaction.last_insert_rowid())
+        })
+    }
+
+    /// Marks every run that never ended as failed, for a writer that has started none yet. Gives the
+    /// names of their syncs.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn close_cut_off_runs(&self) -> Result<Vec<String>, StateError> {
+        self.transact(|transaction| {
+            let syncs = transaction
+                .prepare("SELECT DISTINCT sync FROM run WHERE status = ?1 ORDER BY sync")?
+                .query_map([RunStatus::Running.word()], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()?;
+            cut_off(transaction, None)?;
+            Ok(syncs)
         })
     }
 
@@ -95,6 +101,54 @@ impl Store {
                 .optional()
         })
     }
+
+    /// A run by its number.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn run(&self, id: RunId) -> Result<Option<RunRecord>, StateError> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(&format!("{RUNS} WHERE id = ?1"))?
+                .query_row([id], run_record)
+                .optional()
+        })
+    }
+
+    /// The newest run of a sync that went through, with rejects or without: how fresh its destination is.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn last_completed(&self, sync: &str) -> Result<Option<RunRecord>, StateError> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(&format!(
+                    "{RUNS} WHERE sync = ?1 AND status IN (?2, ?3) ORDER BY id DESC LIMIT 1"
+                ))?
+                .query_row(
+                    (sync, RunStatus::Ok.word(), RunStatus::Rejects.word()),
+                    run_record,
+                )
+                .optional()
+        })
+    }
+}
+
+/// Runs that never ended, of one sync or of all, are told as cut off.
+fn cut_off(connection: &Connection, sync: Option<&str>) -> rusqlite::Result<()> {
+    connection
+        .execute(
+            "UPDATE run SET status = ?2, error_code = ?3, error_message = ?4
+             WHERE (?1 IS NULL OR sync = ?1) AND status = ?5",
+            (
+                sync,
+                RunStatus::Failed.word(),
+                CUT_OFF.0,
+                CUT_OFF.1,
+                RunStatus::Running.word(),
+            ),
+        )
+        .map(drop)
 }
 
 fn tally_text(tally: &Tally) -> rusqlite::Result<String> {
@@ -192,6 +246,20 @@ mod tests {
             fixture.store.last_run("customers", RunStatus::Deferred).unwrap(),
             None
         );
+        assert_eq!(
+            fixture.store.run(first).unwrap(),
+            Some(finished(first, RunStatus::Ok))
+        );
+        assert_eq!(fixture.store.run(99).unwrap(), None);
+        let completed = fixture.store.last_completed("customers").unwrap();
+        assert_eq!(completed, Some(finished(first, RunStatus::Ok)));
+        let third = fixture.store.begin_run("customers", 100).unwrap();
+        fixture
+            .store
+            .finish_run(&finished(third, RunStatus::Rejects))
+            .unwrap();
+        let completed = fixture.store.last_completed("customers").unwrap();
+        assert_eq!(completed.map(|run| run.id), Some(third));
     }
 
     #[test]
@@ -206,6 +274,25 @@ mod tests {
         assert_eq!(runs[1].error.as_ref().unwrap().0, "cut_off");
         let others = fixture.store.history(Some("companies"), 9).unwrap();
         assert_eq!((others[0].id, others[0].status), (other, RunStatus::Running));
+    }
+
+    #[test]
+    fn a_writer_that_starts_closes_all_runs_that_were_cut_off() {
+        let fixture = fixture();
+        fixture.store.begin_run("customers", 100).unwrap();
+        fixture.store.begin_run("companies", 100).unwrap();
+        let done = fixture.store.begin_run("companies", 200).unwrap();
+        fixture
+            .store
+            .finish_run(&RunRecord {
+                sync: "companies".to_owned(),
+                ..finished(done, RunStatus::Ok)
+            })
+            .unwrap();
+        assert_eq!(fixture.store.close_cut_off_runs().unwrap(), ["customers"]);
+        let runs = fixture.store.history(None, 9).unwrap();
+        assert!(runs.iter().all(|run| run.status != RunStatus::Running));
+        assert!(fixture.store.close_cut_off_runs().unwrap().is_empty());
     }
 
     #[test]

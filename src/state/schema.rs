@@ -16,7 +16,7 @@ const APPLICATION_ID: i64 = 0x4f55_5446;
 
 /// Each step brings a file from the version of its place to the next. Steps that were released are
 /// never edited.
-pub(super) const STEPS: &[&str] = &[V1, V2];
+pub(super) const STEPS: &[&str] = &[V1, V2, V3, V4, V5];
 
 const V1: &str = "
 CREATE TABLE header (
@@ -116,6 +116,55 @@ CREATE TABLE job (
     accepted_ms  INTEGER NOT NULL,
     rows         TEXT NOT NULL,
     PRIMARY KEY (sync, run, number)
+) STRICT;
+";
+
+const V3: &str = "
+-- What the daemon keeps of each sync: since when it has followed this schedule, when a run that could
+-- not finish goes on, and who paused it.
+CREATE TABLE timetable (
+    sync      TEXT PRIMARY KEY,
+    schedule  TEXT NOT NULL,
+    since_ms  INTEGER NOT NULL,
+    owed_ms   INTEGER,
+    paused_ms INTEGER,
+    paused_by TEXT
+) WITHOUT ROWID, STRICT;
+";
+
+const V4: &str = "
+-- Runs that callers asked for under a key of their own, by the key's hash.
+CREATE TABLE asked (
+    key      TEXT PRIMARY KEY,
+    sync     TEXT NOT NULL,
+    asked_ms INTEGER NOT NULL,
+    run      INTEGER
+) WITHOUT ROWID, STRICT;
+CREATE INDEX asked_by_time ON asked (asked_ms);
+
+-- Calls of hooks that were taken, by what their signature signs; none is taken twice.
+CREATE TABLE hook_call (
+    hook     TEXT NOT NULL,
+    print    BLOB NOT NULL,
+    taken_ms INTEGER NOT NULL,
+    PRIMARY KEY (hook, print)
+) WITHOUT ROWID, STRICT;
+CREATE INDEX hook_call_by_time ON hook_call (taken_ms);
+";
+
+const V5: &str = "
+-- What is wrong with syncs, and messages about it that are still to be sent.
+CREATE TABLE alert (
+    sync     TEXT NOT NULL,
+    trouble  TEXT NOT NULL,
+    since_ms INTEGER NOT NULL,
+    PRIMARY KEY (sync, trouble)
+) WITHOUT ROWID, STRICT;
+CREATE TABLE notice (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    target     TEXT NOT NULL,
+    text       TEXT NOT NULL,
+    written_ms INTEGER NOT NULL
 ) STRICT;
 ";
 
@@ -286,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_version_1_gains_jobs_and_keeps_everything_else() {
+    fn a_file_of_version_1_gains_the_later_tables_and_keeps_everything_else() {
         let mut connection = open();
         let path = Path::new(PATH);
         migrate(&mut connection, path, &[V1]).unwrap();
@@ -301,8 +350,20 @@ mod tests {
         };
         assert!(connection.prepare("SELECT * FROM job").is_err());
         migrate(&mut connection, path, STEPS).unwrap();
-        assert_eq!(check(&connection, path, version()).unwrap(), 2);
-        for (table, rows) in [("sync", 1), ("row", 1), ("reject", 1), ("note", 1), ("job", 0)] {
+        assert_eq!(check(&connection, path, version()).unwrap(), 5);
+        let tables = [
+            ("sync", 1),
+            ("row", 1),
+            ("reject", 1),
+            ("note", 1),
+            ("job", 0),
+            ("timetable", 0),
+            ("asked", 0),
+            ("hook_call", 0),
+            ("alert", 0),
+            ("notice", 0),
+        ];
+        for (table, rows) in tables {
             assert_eq!(count(&connection, table), rows, "{table}");
         }
         let mut new = open();

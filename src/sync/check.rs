@@ -233,7 +233,7 @@ mod tests {
     use outflow_sdk::source::Model;
 
     use super::*;
-    use crate::project::{FieldMapping, FieldSource, Guards, NullPolicy, Schedule};
+    use crate::project::{FieldMapping, FieldSource, Guards, NullPolicy, Priority, Schedule};
 
     fn sync() -> SyncSpec {
         SyncSpec {
@@ -248,6 +248,8 @@ mod tests {
             mode: Mode::Upsert,
             removed: None,
             schedule: Schedule::Manual,
+            priority: Priority::Normal,
+            late_after: None,
             fields: vec![FieldMapping {
                 field: "city".into(),
                 source: FieldSource::Column("city".into()),

@@ -11,6 +11,7 @@ pub mod classify;
 mod columns;
 pub mod diff;
 pub mod error;
+pub mod forecast;
 pub mod guard;
 pub mod ledger;
 pub mod map;

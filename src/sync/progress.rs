@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::deliver::{self, Waiting};
+use crate::state::RunId;
 
 /// Listener of a run; called often, must be cheap.
 pub trait Progress: Send + Sync {
+    /// The run has its number.
+    fn started(&self, _sync: &str, _run: RunId) {}
     /// The model is being read.
     fn read(&self, _sync: &str, _rows: u64) {}
     /// The plan is made: so many operations follow.

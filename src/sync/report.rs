@@ -44,36 +44,6 @@ impl RunReport {
             _ => Exit::Done,
         }
     }
-
-    /// `run --json`'s object for this sync.
-    pub fn json(&self) -> serde_json::Value {
-        let tally = &self.tally;
-        serde_json::json!({
-            "sync": self.sync,
-            "run_id": self.run_id,
-            "status": self.status,
-            "read": tally.read,
-            "unchanged": tally.unchanged,
-            "created": tally.created,
-            "updated": tally.updated,
-            "removed": tally.removed,
-            "rejected": tally.rejected,
-            "suppressed": tally.suppressed,
-            "invalid_key": tally.invalid_key,
-            "deferred": tally.deferred,
-            "held": tally.held,
-            "requests": tally.requests,
-            "removals_tried": self.removals,
-            "retries": self.retries,
-            "duration_ms": u64::try_from(self.duration.as_millis()).unwrap_or(u64::MAX),
-            "limiter_wait_ms": u64::try_from(self.limiter_wait.as_millis()).unwrap_or(u64::MAX),
-            "error": self.error.as_ref().map(|error| serde_json::json!({
-                "code": error.code(),
-                "message": error.to_string(),
-                "hint": error.hint(),
-            })),
-        })
-    }
 }
 
 /// The exit code of a process that ran several syncs: the gravest of them.

@@ -60,6 +60,7 @@ impl Runner {
         let mut course = Course::default();
         let (run_id, error) = match self.stage.store.begin_run(&sync.name, started_ms) {
             Ok(run_id) => {
+                self.stage.progress.started(&sync.name, run_id);
                 let span = tracing::info_span!("run", sync = %sync.name, run = run_id);
                 (
                     run_id,

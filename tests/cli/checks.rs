@@ -30,7 +30,7 @@ fn wrong_arguments_exit_2() {
     outflow_in(folder.path(), &["sync"]).exits(2);
     outflow_in(folder.path(), &["plan", "--requests", "--json"]).exits(2);
     let help = outflow_in(folder.path(), &["--help"]).exits(0);
-    assert!(!help.stdout.contains("serve"), "only what exists is listed");
+    assert!(!help.stdout.contains("forget"), "only what exists is listed");
 }
 
 #[test]

@@ -1,0 +1,563 @@
+//! The loop around the timetable: it waits for the next time, a request, the end of a run or a change
+//! of files, and starts what is due.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::{Id, JoinError, JoinSet};
+
+use super::edition::{Broken, Edition, Watch};
+use super::handle::{AskError, Command, Handle, Reloaded};
+use super::live::{Ended, Live, Stage};
+use super::rhythm::{BadSchedule, Rhythm};
+use super::timetable::{Cause, Limits, Outcome, Past, Plan, Refused, Start, Timetable};
+use crate::deliver::{Clock, Policy};
+use crate::project::{Loaded, Project, SyncSpec};
+use crate::state::{Pause, RunStatus, StateError, Store};
+use crate::sync::error::RunError;
+use crate::sync::prepare;
+use crate::sync::quota::Quotas;
+use crate::sync::report::RunReport;
+use crate::sync::run::Runner;
+
+/// How often the files are looked at, and the longest sleep: a machine that slept is noticed.
+const TICK: Duration = Duration::from_secs(2);
+
+/// How long runs that were given up are waited for.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
+
+/// Told of every run that ended.
+pub type Listener = Box<dyn Fn(&Arc<Ended>) + Send + Sync>;
+
+/// What a daemon stands on.
+pub struct Settings {
+    /// The project's folder.
+    pub root: PathBuf,
+    /// Reads the project's files.
+    pub read: Box<dyn Fn() -> Loaded + Send + Sync>,
+    /// The project to begin with.
+    pub edition: Edition,
+    /// The state, open for writing: its lock is what keeps a second daemon away.
+    pub store: Arc<Store>,
+    /// Wall time.
+    pub clock: Arc<dyn Clock>,
+    /// Retry policy.
+    pub policy: Policy,
+    /// Makes jitter of retries reproducible.
+    pub seed: u64,
+    /// Where runs run: they use whole threads for a while, which must not be those that answer requests.
+    pub workers: tokio::runtime::Handle,
+    /// How long runs may settle what is in flight when the daemon stops.
+    pub grace: Duration,
+    /// Told of every run that ended.
+    pub ended: Listener,
+}
+
+/// Why the daemon cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The state.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A schedule.
+    #[error("sync {0}: {1}")]
+    Schedule(String, #[source] BadSchedule),
+}
+
+/// A run under way.
+struct Running {
+    sync: String,
+    destination: String,
+    stop: watch::Sender<bool>,
+    cancelled: bool,
+}
+
+/// The daemon. See the module.
+pub struct Daemon {
+    settings: Settings,
+    timetable: Timetable,
+    quotas: Arc<Quotas>,
+    live: Arc<Live>,
+    edition: watch::Sender<Arc<Edition>>,
+    commands: mpsc::Receiver<Command>,
+    files: Watch,
+    runs: JoinSet<(Cause, RunReport)>,
+    running: HashMap<Id, Running>,
+    /// Who follows a run that waits for its turn.
+    queued: HashMap<String, watch::Sender<Stage>>,
+}
+
+impl Daemon {
+    /// A daemon that has not started yet, and what others reach it by.
+    ///
+    /// # Errors
+    /// When the state cannot be read or written.
+    pub fn new(settings: Settings) -> Result<(Self, Handle), DaemonError> {
+        let quotas = Arc::new(Quotas::new(
+            Arc::clone(&settings.store),
+            Arc::clone(&settings.clock),
+            settings.seed,
+        ));
+        let (sender, commands) = mpsc::channel(64);
+        let edition = watch::Sender::new(Arc::new(settings.edition.clone()));
+        let live = Arc::new(Live::default());
+        let handle = Handle {
+            store: Arc::clone(&settings.store),
+            clock: Arc::clone(&settings.clock),
+            quotas: Arc::clone(&quotas),
+            live: Arc::clone(&live),
+            edition: edition.subscribe(),
+            commands: sender,
+        };
+        let mut daemon = Self {
+            timetable: Timetable::new(limits(&settings.edition.project)),
+            files: Watch::new(&settings.root, &settings.edition),
+            settings,
+            quotas,
+            live,
+            edition,
+            commands,
+            runs: JoinSet::new(),
+            running: HashMap::new(),
+            queued: HashMap::new(),
+        };
+        daemon.close_cut_off()?;
+        let first = daemon.settings.edition.clone();
+        daemon.adopt(first)?;
+        Ok((daemon, handle))
+    }
+
+    /// Runs that a process before this one left without an ending go on at once.
+    fn close_cut_off(&self) -> Result<(), DaemonError> {
+        let now_ms = self.settings.clock.now_ms();
+        for sync in self.settings.store.close_cut_off_runs()? {
+            tracing::warn!(sync, "an earlier run was cut off; it goes on now");
+            if let Some(spec) = self.settings.edition.project.sync(&sync) {
+                self.settings.store.follow(&sync, &schedule_text(spec), now_ms)?;
+                self.settings.store.owe(&sync, Some(now_ms))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs syncs until `stop` turns true, then lets what is in flight settle. `reload` asks for the
+    /// files to be read again.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>, mut reload: mpsc::Receiver<()>) {
+        loop {
+            let now_ms = self.settings.clock.now_ms();
+            for start in self.timetable.start(now_ms) {
+                self.launch(start, now_ms);
+            }
+            let wait = self.timetable.next_ms(now_ms).map_or(TICK, |next| {
+                Duration::from_millis(next.saturating_sub(now_ms).unsigned_abs()).min(TICK)
+            });
+            tokio::select! {
+                biased;
+                _ = stop.wait_for(|asked| *asked) => break,
+                Some(over) = self.runs.join_next_with_id(), if !self.runs.is_empty() => self.over(over),
+                Some(command) = self.commands.recv() => self.obey(command),
+                Some(()) = reload.recv() => drop(self.reload()),
+                () = tokio::time::sleep(wait) => {
+                    if self.files.changed() {
+                        drop(self.reload());
+                    }
+                }
+            }
+        }
+        self.shut_down().await;
+    }
+
+    fn launch(&mut self, start: Start, now_ms: i64) {
+        let Start { sync, cause } = start;
+        let stage = self
+            .queued
+            .remove(&sync)
+            .unwrap_or_else(|| watch::Sender::new(Stage::Queued));
+        let project = Arc::clone(&self.edition.borrow().project);
+        let Some(spec) = project.sync(&sync).cloned() else {
+            // The timetable knows the syncs of this very project.
+            self.timetable.ended(&sync, Outcome::Failed, now_ms);
+            return;
+        };
+        tracing::info!(sync, cause = cause.word(), "run starts");
+        self.live.begin(&sync, cause, now_ms, stage);
+        let destination = spec.destination.clone();
+        let (stop, asked) = watch::channel(false);
+        let runner = Runner {
+            stage: prepare::Stage {
+                project,
+                store: Arc::clone(&self.settings.store),
+                clock: Arc::clone(&self.settings.clock),
+                progress: Arc::clone(&self.live) as Arc<dyn crate::sync::progress::Progress>,
+            },
+            quotas: Arc::clone(&self.quotas),
+            policy: self.settings.policy,
+            stop: asked,
+        };
+        let task = self.runs.spawn_on(
+            async move { (cause, runner.run(&spec).await) },
+            &self.settings.workers,
+        );
+        let running = Running {
+            sync,
+            destination,
+            stop,
+            cancelled: false,
+        };
+        self.running.insert(task.id(), running);
+    }
+
+    fn over(&mut self, over: Result<(Id, (Cause, RunReport)), JoinError>) {
+        let id = match &over {
+            Ok((id, _)) => *id,
+            Err(error) => error.id(),
+        };
+        let Some(running) = self.running.remove(&id) else {
+            return;
+        };
+        match over {
+            Ok((_, (cause, report))) => self.finished(&running, cause, report, false),
+            Err(_) => {
+                // The panic was told when it happened; the next run of the sync marks this one as cut off.
+                tracing::error!(sync = running.sync, "run ended by a bug");
+                let now_ms = self.settings.clock.now_ms();
+                self.timetable.ended(&running.sync, Outcome::Failed, now_ms);
+                self.live.end(&running.sync, Stage::Dropped);
+            }
+        }
+    }
+
+    fn finished(&mut self, running: &Running, cause: Cause, report: RunReport, stopping: bool) {
+        let now_ms = self.settings.clock.now_ms();
+        let outcome = outcome(&report, running.cancelled, stopping);
+        tell(&report);
+        let owed_ms = self.timetable.ended(&running.sync, outcome, now_ms);
+        if let Err(error) = self.settings.store.owe(&running.sync, owed_ms) {
+            tracing::error!(sync = running.sync, %error, "cannot write down when the run goes on");
+        }
+        let ended = Arc::new(Ended {
+            cause,
+            destination: running.destination.clone(),
+            finished_ms: now_ms,
+            report,
+        });
+        (self.settings.ended)(&ended);
+        self.live.end(&running.sync, Stage::Ended(ended));
+    }
+
+    fn obey(&mut self, command: Command) {
+        let now_ms = self.settings.clock.now_ms();
+        // Whoever asked may be gone: then nobody hears the answer.
+        match command {
+            Command::Run { sync, by, reply } => {
+                let answer = self.timetable.ask(&sync, now_ms).map_err(AskError::from);
+                let answer = answer.map(|()| {
+                    tracing::info!(sync, by, "run asked for");
+                    let stage = self.queued.entry(sync);
+                    stage
+                        .or_insert_with(|| watch::Sender::new(Stage::Queued))
+                        .subscribe()
+                });
+                let _ = reply.send(answer);
+            }
+            Command::Pause { sync, by, reply } => {
+                let pause = Pause { at_ms: now_ms, by };
+                let _ = reply.send(self.pause(&sync, Some(&pause)));
+            }
+            Command::Resume { sync, by, reply } => {
+                let answer = self.pause(&sync, None);
+                if answer.is_ok() {
+                    tracing::info!(sync, by, "resumed");
+                }
+                let _ = reply.send(answer);
+            }
+            Command::Cancel { sync, by, reply } => {
+                let _ = reply.send(self.cancel(&sync, &by));
+            }
+            Command::Hook {
+                hook,
+                print,
+                since_ms,
+                syncs,
+                reply,
+            } => {
+                let taken = self
+                    .settings
+                    .store
+                    .take_call(&hook, &print, &syncs, now_ms, since_ms);
+                if matches!(taken, Ok(true)) {
+                    tracing::info!(hook, "hook called");
+                    for sync in &syncs {
+                        // Hooks name syncs of this very project.
+                        let _ = self.timetable.owe(sync, now_ms);
+                    }
+                }
+                let _ = reply.send(taken.map_err(AskError::from));
+            }
+            Command::Standings { reply } => {
+                let project = Arc::clone(&self.edition.borrow().project);
+                let standings = project.syncs.iter().filter_map(|sync| {
+                    let standing = self.timetable.standing(&sync.name, now_ms)?;
+                    Some((sync.name.clone(), standing))
+                });
+                let _ = reply.send(Ok(standings.collect()));
+            }
+            Command::Reload { reply } => {
+                let _ = reply.send(Ok(self.reload()));
+            }
+        }
+    }
+
+    fn pause(&mut self, sync: &str, pause: Option<&Pause>) -> Result<(), AskError> {
+        if self.edition.borrow().project.sync(sync).is_none() {
+            return Err(Refused::Unknown.into());
+        }
+        self.settings.store.pause(sync, pause)?;
+        self.timetable.pause(sync, pause.is_some())?;
+        if let Some(pause) = pause {
+            tracing::info!(sync, by = pause.by, "paused");
+            self.drop_queued(sync);
+        }
+        Ok(())
+    }
+
+    fn cancel(&mut self, sync: &str, by: &str) -> Result<(), AskError> {
+        if self.edition.borrow().project.sync(sync).is_none() {
+            return Err(AskError::Unknown);
+        }
+        let mut found = self.timetable.withdraw(sync);
+        self.drop_queued(sync);
+        for running in self.running.values_mut().filter(|one| one.sync == sync) {
+            running.cancelled = true;
+            running.stop.send_replace(true);
+            found = true;
+        }
+        if !found {
+            return Err(AskError::Idle);
+        }
+        tracing::info!(sync, by, "cancelled");
+        Ok(())
+    }
+
+    fn drop_queued(&mut self, sync: &str) {
+        if let Some(stage) = self.queued.remove(sync) {
+            stage.send_replace(Stage::Dropped);
+        }
+    }
+
+    /// Reads the files again and puts them in force if all is well with them.
+    fn reload(&mut self) -> Reloaded {
+        self.files.reading();
+        let read = Edition::of((self.settings.read)());
+        self.files.depends(&read);
+        let problems = match read {
+            Ok(edition) => {
+                if edition.project.state == self.edition.borrow().project.state {
+                    match self.adopt(edition) {
+                        Ok(()) => {
+                            tracing::info!("project reloaded");
+                            return Reloaded::Adopted;
+                        }
+                        Err(error) => {
+                            tracing::error!(%error, "project not reloaded; the one before goes on");
+                            return Reloaded::Kept(Vec::new());
+                        }
+                    }
+                }
+                tracing::error!(
+                    "`state:` cannot change while the daemon runs; the project before goes on: restart it"
+                );
+                return Reloaded::Kept(Vec::new());
+            }
+            Err(Broken { problems, .. }) => problems,
+        };
+        tracing::error!(
+            problems = problems.len(),
+            "project not reloaded: it has errors; the one before goes on"
+        );
+        for problem in &problems {
+            tracing::error!(
+                file = %problem.file.display(),
+                line = problem.line,
+                column = problem.column,
+                code = problem.code,
+                "{}", problem.message
+            );
+        }
+        Reloaded::Kept(problems)
+    }
+
+    fn adopt(&mut self, edition: Edition) -> Result<(), DaemonError> {
+        let now_ms = self.settings.clock.now_ms();
+        let store = &self.settings.store;
+        let mut plans = Vec::new();
+        let mut pasts = HashMap::new();
+        for spec in &edition.project.syncs {
+            let plan = plan(spec)?;
+            pasts.insert(plan.sync.clone(), past(store, spec, &plan, now_ms)?);
+            plans.push(plan);
+        }
+        self.timetable.adopt(limits(&edition.project), plans, |plan| {
+            pasts.remove(&plan.sync).unwrap_or_default()
+        });
+        self.queued.retain(|sync, stage| {
+            let stays = edition.project.sync(sync).is_some();
+            if !stays {
+                stage.send_replace(Stage::Dropped);
+            }
+            stays
+        });
+        self.edition.send_replace(Arc::new(edition));
+        Ok(())
+    }
+
+    /// No new batches; what is in flight settles within the grace period, and what does not is written
+    /// down as to be gone on with.
+    async fn shut_down(mut self) {
+        self.commands.close();
+        tracing::info!(runs = self.running.len(), "stopping");
+        for running in self.running.values() {
+            running.stop.send_replace(true);
+        }
+        let deadline = tokio::time::Instant::now() + self.settings.grace;
+        while !self.runs.is_empty() {
+            match tokio::time::timeout_at(deadline, self.runs.join_next_with_id()).await {
+                Ok(Some(Ok((id, (cause, report))))) => {
+                    if let Some(running) = self.running.remove(&id) {
+                        self.finished(&running, cause, report, true);
+                    }
+                }
+                Ok(Some(over)) => self.over(over),
+                Ok(None) => break,
+                Err(_) => {
+                    self.give_up().await;
+                    break;
+                }
+            }
+        }
+        for (_, stage) in self.queued.drain() {
+            stage.send_replace(Stage::Dropped);
+        }
+        tracing::info!("stopped");
+    }
+
+    async fn give_up(&mut self) {
+        tracing::warn!(
+            runs = self.running.len(),
+            "the grace period is over: requests in flight are given up, the next start goes on from what was acknowledged"
+        );
+        self.runs.abort_all();
+        let all = async { while self.runs.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(LAST_MOMENT, all).await;
+        let now_ms = self.settings.clock.now_ms();
+        for (_, running) in self.running.drain() {
+            if let Err(error) = self.settings.store.owe(&running.sync, Some(now_ms)) {
+                tracing::error!(sync = running.sync, %error, "cannot write down that the run goes on");
+            }
+            self.live.end(&running.sync, Stage::Dropped);
+        }
+        if let Err(error) = self.settings.store.close_cut_off_runs() {
+            tracing::error!(%error, "cannot write down that runs were cut off");
+        }
+    }
+}
+
+fn limits(project: &Project) -> Limits {
+    Limits {
+        runs: project.daemon.runs,
+        per_connection: project.daemon.runs_per_connection,
+    }
+}
+
+fn plan(spec: &SyncSpec) -> Result<Plan, DaemonError> {
+    let rhythm = Rhythm::new(&spec.name, &spec.schedule)
+        .map_err(|error| DaemonError::Schedule(spec.name.clone(), error))?;
+    Ok(Plan {
+        sync: spec.name.clone(),
+        rhythm,
+        connections: vec![
+            format!("source {}", spec.source),
+            format!("destination {}", spec.destination),
+        ],
+        priority: spec.priority,
+    })
+}
+
+/// What the state knows of a sync from before.
+fn past(store: &Store, spec: &SyncSpec, plan: &Plan, now_ms: i64) -> Result<Past, DaemonError> {
+    let timing = store.follow(&spec.name, &schedule_text(spec), now_ms)?;
+    let last_start_ms = store
+        .history(Some(&spec.name), 1)?
+        .first()
+        .map(|run| run.started_ms);
+    let mut succeeded = BTreeSet::new();
+    if let Rhythm::After(parents) = &plan.rhythm {
+        let after = last_start_ms.map_or(timing.since_ms, |last| last.max(timing.since_ms));
+        for parent in parents {
+            let finished = store.last_completed(parent)?.and_then(|run| run.finished_ms);
+            if finished.is_some_and(|at| at > after) {
+                succeeded.insert(parent.clone());
+            }
+        }
+    }
+    Ok(Past {
+        since_ms: timing.since_ms,
+        last_start_ms,
+        owed_ms: timing.owed_ms,
+        paused: timing.paused.is_some(),
+        succeeded,
+    })
+}
+
+/// A schedule as the state remembers it: equal exactly when the schedules are.
+fn schedule_text(spec: &SyncSpec) -> String {
+    format!("{:?}", spec.schedule)
+}
+
+fn outcome(report: &RunReport, cancelled: bool, stopping: bool) -> Outcome {
+    match (report.status, &report.error) {
+        (RunStatus::Ok | RunStatus::Rejects, _) => Outcome::Done,
+        _ if cancelled => Outcome::Cancelled,
+        (RunStatus::Deferred, Some(RunError::Cancelled)) if stopping => Outcome::Deferred(Some(0)),
+        (RunStatus::Deferred, None) => {
+            let after = report
+                .resumes_in
+                .map(|wait| i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
+            Outcome::Deferred(after)
+        }
+        _ => Outcome::Failed,
+    }
+}
+
+/// Logs how a run ended. Messages of errors are our own words, or a vendor's without values.
+fn tell(report: &RunReport) {
+    let (sync, run, status) = (&report.sync, report.run_id, report.status.word());
+    let (tally, requests) = (&report.tally, report.tally.requests);
+    match &report.error {
+        Some(error) if !matches!(error, RunError::Cancelled) => tracing::error!(
+            sync,
+            run,
+            status,
+            requests,
+            code = error.code(),
+            hint = error.hint(),
+            "run ended: {error}"
+        ),
+        _ => tracing::info!(
+            sync,
+            run,
+            status,
+            read = tally.read,
+            created = tally.created,
+            updated = tally.updated,
+            removed = tally.removed,
+            rejected = tally.rejected,
+            deferred = tally.deferred,
+            requests,
+            "run ended"
+        ),
+    }
+}

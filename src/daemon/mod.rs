@@ -1,0 +1,20 @@
+//! The daemon: every sync of a project on its schedule, for years.
+//!
+//! [`rhythm`] says when a sync is due by the clock, `queue` whose turn it is, [`timetable`] keeps both
+//! together as a synchronous state machine over an explicit clock, and [`driver`] is the small loop
+//! around it that waits, starts runs and obeys what others ask through a [`Handle`]. The project in
+//! force is an [`edition`](Edition): read as a whole, replaced as a whole, and only by one without
+//! errors. Leadership is the state's lock, which the daemon holds for as long as it lives.
+
+mod driver;
+mod edition;
+mod handle;
+mod live;
+mod queue;
+pub mod rhythm;
+pub mod timetable;
+
+pub use driver::{Daemon, DaemonError, Settings};
+pub use edition::{Broken, Edition};
+pub use handle::{AskError, Handle, Reloaded};
+pub use live::{Ended, Live, LiveRun, Phase, Stage};

@@ -1,0 +1,217 @@
+//! Sends what is to be told. Messages wait in the state until they are sent, so that none is lost by a
+//! restart and none is sent twice but for an answer that got lost.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use outflow_sdk::http::{Exchange, HttpRequest};
+use ring::hmac;
+use serde_json::json;
+use tokio::sync::{Notify, watch};
+
+use super::alarm::Change;
+use super::edition::Edition;
+use crate::deliver::Clock;
+use crate::project::{AlertKind, AlertTarget};
+use crate::state::{Notice, StateError, Store};
+
+/// Time between two tries of what could not be sent.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// A message that could not be sent for so long is of no use any more, milliseconds.
+const TOO_OLD_MS: i64 = 86_400_000;
+
+/// Time one message may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a target is sent about a change.
+pub(super) fn text(target: &AlertTarget, change: &Change) -> String {
+    match target.kind {
+        AlertKind::Slack => json!({ "text": change.line() }).to_string(),
+        AlertKind::Webhook => {
+            let mut document = serde_json::to_value(change).unwrap_or_default();
+            if let Some(object) = document.as_object_mut() {
+                object.insert("text".into(), change.line().into());
+            }
+            document.to_string()
+        }
+    }
+}
+
+/// Sends one message.
+///
+/// # Errors
+/// Why it was not taken, in words that do not show the address.
+pub async fn send(
+    exchange: &dyn Exchange,
+    target: &AlertTarget,
+    text: &str,
+    now_ms: i64,
+) -> Result<(), String> {
+    let mut headers = vec![("content-type", "application/json".to_owned())];
+    if let Some(secret) = &target.secret {
+        let timestamp = (now_ms / 1_000).to_string();
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
+        let tag = hmac::sign(&key, format!("{timestamp}.{text}").as_bytes());
+        let digits: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        headers.push(("x-outflow-timestamp", timestamp));
+        headers.push(("x-outflow-signature", format!("sha256={digits}")));
+    }
+    let request = HttpRequest {
+        method: "POST",
+        url: target.url.expose().to_owned(),
+        headers,
+        body: Bytes::copy_from_slice(text.as_bytes()),
+        timeout: TIMEOUT,
+    };
+    match exchange.exchange(request).await {
+        Ok(answer) if (200..300).contains(&answer.status) => Ok(()),
+        Ok(answer) => Err(format!("it answered {}", answer.status)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Sends messages as they come, for as long as the daemon lives.
+pub(super) struct Messenger {
+    pub(super) store: Arc<Store>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) exchange: Arc<dyn Exchange>,
+    pub(super) edition: watch::Receiver<Arc<Edition>>,
+    /// There is something new to be sent.
+    pub(super) news: Arc<Notify>,
+}
+
+impl Messenger {
+    pub(super) async fn run(self) {
+        loop {
+            let left = match self.send_all().await {
+                Ok(left) => left,
+                Err(error) => {
+                    tracing::error!(%error, "messages cannot be read from the state");
+                    true
+                }
+            };
+            let again = async {
+                if left {
+                    tokio::time::sleep(AGAIN).await;
+                } else {
+                    std::future::pending::<()>().await;
+                }
+            };
+            tokio::select! {
+                () = self.news.notified() => {}
+                () = again => {}
+            }
+        }
+    }
+
+    /// Sends what waits; whether something is left.
+    async fn send_all(&self) -> Result<bool, StateError> {
+        let mut failing: HashSet<String> = HashSet::new();
+        for notice in self.store.notices()? {
+            // Each target gets its messages in order.
+            if failing.contains(&notice.target) {
+                continue;
+            }
+            if self.send_one(&notice).await {
+                self.store.forget_notice(notice.id)?;
+            } else {
+                failing.insert(notice.target);
+            }
+        }
+        Ok(!failing.is_empty())
+    }
+
+    /// Whether the message is done with.
+    async fn send_one(&self, notice: &Notice) -> bool {
+        let edition = Arc::clone(&self.edition.borrow());
+        let target = edition
+            .project
+            .alerts
+            .iter()
+            .find(|target| target.name == notice.target);
+        let Some(target) = target else { return true };
+        let now_ms = self.clock.now_ms();
+        let Err(reason) = send(self.exchange.as_ref(), target, &notice.text, now_ms).await else {
+            return true;
+        };
+        let too_old = now_ms - notice.written_ms > TOO_OLD_MS;
+        tracing::warn!(target = notice.target, reason, given_up = too_old, "an alert could not be sent");
+        too_old
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+    use outflow_sdk::http::{ExchangeError, HttpResponse};
+    use outflow_sdk::secret::Secret;
+
+    use super::*;
+    use crate::project::Trouble;
+
+    #[derive(Default)]
+    struct Wall {
+        status: u16,
+        seen: Mutex<Vec<HttpRequest>>,
+    }
+
+    #[async_trait]
+    impl Exchange for Wall {
+        async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, ExchangeError> {
+            self.seen.lock().unwrap().push(request);
+            Ok(HttpResponse {
+                status: self.status,
+                headers: Vec::new(),
+                body: Bytes::new(),
+            })
+        }
+    }
+
+    fn target(kind: AlertKind, secret: Option<&str>) -> AlertTarget {
+        AlertTarget {
+            name: "team".into(),
+            kind,
+            url: Secret::new("https://hooks.example/T0/secret-path"),
+            secret: secret.map(Secret::new),
+            on: Trouble::ALL.to_vec(),
+            syncs: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_message_is_signed_as_a_hook_expects_it() {
+        let wall = Wall {
+            status: 200,
+            ..Wall::default()
+        };
+        let target = target(AlertKind::Webhook, Some("k"));
+        send(&wall, &target, "{\"a\":1}", 1_800_000_000_500).await.unwrap();
+        let seen = wall.seen.lock().unwrap();
+        let header = |name: &str| {
+            let found = seen[0].headers.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| value.as_str())
+        };
+        assert_eq!(header("x-outflow-timestamp"), Some("1800000000"));
+        let key = hmac::Key::new(hmac::HMAC_SHA256, b"k");
+        let tag = hmac::sign(&key, b"1800000000.{\"a\":1}");
+        let digits: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(header("x-outflow-signature"), Some(format!("sha256={digits}").as_str()));
+    }
+
+    #[tokio::test]
+    async fn a_refused_message_says_so_without_the_address() {
+        let wall = Wall {
+            status: 404,
+            ..Wall::default()
+        };
+        let reason = send(&wall, &target(AlertKind::Slack, None), "{}", 0).await.unwrap_err();
+        assert_eq!(reason, "it answered 404");
+    }
+}

@@ -1,0 +1,150 @@
+//! A run, as history keeps it and as it ended.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::Wrong;
+use super::time::iso;
+use crate::state::{RunId, RunRecord, RunStatus, Tally};
+use crate::sync::report::RunReport;
+
+/// A run's rows by what became of them, and what it took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Buckets {
+    /// Rows the model gave.
+    pub read: u64,
+    /// Rows that are at the destination already.
+    pub unchanged: u64,
+    /// Records created.
+    pub created: u64,
+    /// Records updated.
+    pub updated: u64,
+    /// Records removed.
+    pub removed: u64,
+    /// Rows refused, now or before.
+    pub rejected: u64,
+    /// Rows refused for consent or compliance.
+    pub suppressed: u64,
+    /// Rows without a key of their own.
+    pub invalid_key: u64,
+    /// Rows not sent for want of quota, or because the run stopped.
+    pub deferred: u64,
+    /// Rows in doubt.
+    pub held: u64,
+    /// HTTP requests, retries included.
+    pub requests: u64,
+}
+
+impl From<&Tally> for Buckets {
+    fn from(tally: &Tally) -> Self {
+        Self {
+            read: tally.read,
+            unchanged: tally.unchanged,
+            created: tally.created,
+            updated: tally.updated,
+            removed: tally.removed,
+            rejected: tally.rejected,
+            suppressed: tally.suppressed,
+            invalid_key: tally.invalid_key,
+            deferred: tally.deferred,
+            held: tally.held,
+            requests: tally.requests,
+        }
+    }
+}
+
+/// A run of the history, with its balanced ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Run {
+    /// The sync.
+    pub sync: String,
+    /// Number of the run.
+    pub run_id: RunId,
+    /// How it ended, or that it goes on.
+    pub status: RunStatus,
+    /// When it started.
+    pub started: Option<String>,
+    /// When it ended; null while it runs, and when it was cut off.
+    pub finished: Option<String>,
+    #[serde(flatten)]
+    /// The balanced ledger.
+    pub rows: Buckets,
+    /// How long it took, milliseconds.
+    pub duration_ms: Option<i64>,
+    /// Why it failed or stopped.
+    pub error: Option<Wrong>,
+}
+
+impl Run {
+    /// The document of a run.
+    pub fn of(run: &RunRecord) -> Self {
+        let took = |finished: i64| finished.saturating_sub(run.started_ms).max(0);
+        Self {
+            sync: run.sync.clone(),
+            run_id: run.id,
+            status: run.status,
+            started: iso(run.started_ms),
+            finished: run.finished_ms.and_then(iso),
+            rows: (&run.tally).into(),
+            duration_ms: run.finished_ms.map(took),
+            error: run.error.as_ref().map(Wrong::of),
+        }
+    }
+}
+
+/// How a run ended, as it is told at once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RunResult {
+    /// The sync.
+    pub sync: String,
+    /// Number of the run.
+    pub run_id: RunId,
+    /// How it ended.
+    pub status: RunStatus,
+    #[serde(flatten)]
+    /// The balanced ledger.
+    pub rows: Buckets,
+    /// Removals tried; they are no rows of the model.
+    pub removals_tried: u64,
+    /// Requests that were sent again.
+    pub retries: u64,
+    /// How long it took, milliseconds.
+    pub duration_ms: u64,
+    /// Of that, how long the account's limits made it wait, milliseconds.
+    pub limiter_wait_ms: u64,
+    /// Why it failed or stopped.
+    pub error: Option<Stopped>,
+}
+
+/// Why a run failed or stopped, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Stopped {
+    /// Stable code.
+    pub code: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+impl RunResult {
+    /// The document of a report.
+    pub fn of(report: &RunReport) -> Self {
+        let ms = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            sync: report.sync.clone(),
+            run_id: report.run_id,
+            status: report.status,
+            rows: (&report.tally).into(),
+            removals_tried: report.removals,
+            retries: report.retries,
+            duration_ms: ms(report.duration),
+            limiter_wait_ms: ms(report.limiter_wait),
+            error: report.error.as_ref().map(|error| Stopped {
+                code: error.code().to_owned(),
+                message: error.to_string(),
+                hint: error.hint().map(str::to_owned),
+            }),
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! The daemon over HTTP: health, metrics, a JSON API and signed hooks.
+//!
+//! [`routes`] is the one list of what is served: path, who may call it, and what it answers; the
+//! router and the OpenAPI document are both made from it. Handlers read the state and ask the daemon
+//! through its [`Handle`](crate::daemon::Handle); none of them decides anything about syncs.
+
+mod access;
+mod answers;
+mod app;
+mod asked;
+mod control;
+mod events;
+mod health;
+mod hook;
+mod metrics;
+mod openapi;
+mod plan;
+mod reading;
+mod refusal;
+mod routes;
+mod server;
+mod signature;
+
+pub use app::App;
+pub use metrics::Metrics;
+pub use server::{Listener, serve};

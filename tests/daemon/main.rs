@@ -1,0 +1,15 @@
+//! `outflow serve` as a process of its own, against a HubSpot twin in this one.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod access;
+mod api;
+mod client;
+mod hooks;
+#[path = "../cli/project.rs"]
+#[allow(dead_code, reason = "the command line's tests use the rest")]
+mod project;
+mod reloads;
+mod schedules;
+mod served;
+mod stops;
