@@ -110,6 +110,7 @@ impl Stage {
         let scan = scan(
             source.as_ref(),
             sync,
+            sync.model.at(self.last_success(sync, &state)?),
             run_id,
             printer,
             &mut filter,

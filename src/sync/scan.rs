@@ -5,7 +5,7 @@ use std::path::Path;
 use arrow::array::RecordBatch;
 use futures::StreamExt;
 use outflow_sdk::print::{KeyHash, Print, Printer};
-use outflow_sdk::source::{ReadEvent, ReadReceipt, ReadRequest, Source};
+use outflow_sdk::source::{Model, ReadEvent, ReadReceipt, ReadRequest, Source};
 
 use super::error::RunError;
 use super::map::{BatchPrints, Mapping};
@@ -33,13 +33,14 @@ pub struct Scan {
     pub receipt: ReadReceipt,
 }
 
-/// Reads a model to its end.
+/// Reads a sync's model, as it is at this run, to its end.
 ///
 /// # Errors
 /// Anything that keeps the read from being complete, and columns the mapping names in vain.
 pub async fn scan(
     source: &dyn Source,
     sync: &SyncSpec,
+    model: Model,
     run_id: String,
     printer: Printer,
     filter: &mut Filter,
@@ -47,7 +48,7 @@ pub async fn scan(
     progress: &dyn Progress,
 ) -> Result<Scan, RunError> {
     let request = ReadRequest {
-        model: sync.model.clone(),
+        model,
         columns: Mapping::columns_of(sync),
         sync: sync.name.clone(),
         run_id,

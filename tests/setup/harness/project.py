@@ -20,7 +20,7 @@ class Project:
         self.env = {**os.environ, "HUBSPOT_TOKEN": TOKEN, "NO_COLOR": "1"}
         self.env.setdefault("OUTFLOW_LOG", "warn")
 
-    def create(self, source: str, base_url: str = "", limits: str = "none", sync: str = "", name: str = "customers",
+    def create(self, source, base_url: str = "", limits: str = "none", sync: str = "", name: str = "customers",
                connection: str = ""):
         """Writes outflow.yaml and one mapping; whatever was there is gone. `crm` is a HubSpot unless `connection`
         says otherwise."""
@@ -33,7 +33,7 @@ class Project:
             self.configure(source, base_url, limits)
         (self.root / "mappings" / f"{name}.yaml").write_text(sync, encoding="utf-8")
 
-    def configure(self, source: str, base_url: str, limits: str = "none") -> None:
+    def configure(self, source, base_url: str, limits: str = "none") -> None:
         """Writes outflow.yaml for a HubSpot; state and mappings stay."""
         self._connection = (
             '{ type: hubspot, token: "${env:HUBSPOT_TOKEN}", '
@@ -42,11 +42,13 @@ class Project:
         self.point_at(source)
 
     def point_at(self, source) -> None:
-        """Writes outflow.yaml anew for another source; the destination, state and mappings stay."""
+        """Writes outflow.yaml anew for another source, a folder of files or a connection; the destination, state and
+        mappings stay."""
+        connection = source if isinstance(source, dict) else {"type": "lake", "path": str(source)}
         (self.root / "outflow.yaml").write_text(
             "state: .outflow\n"
             "sources:\n"
-            f"  files: {{ type: lake, path: {json.dumps(str(source))} }}\n"
+            f"  files: {json.dumps(connection)}\n"
             "destinations:\n"
             f"  crm: {self._connection}\n",
             encoding="utf-8",
