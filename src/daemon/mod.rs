@@ -6,10 +6,12 @@
 //! force is an [`edition`](Edition): read as a whole, replaced as a whole, and only by one without
 //! errors. Leadership is the state's lock, which the daemon holds for as long as it lives.
 
+mod alarm;
 mod driver;
 mod edition;
 mod handle;
 mod live;
+mod notify;
 mod queue;
 pub mod rhythm;
 pub mod timetable;
@@ -18,3 +20,4 @@ pub use driver::{Daemon, DaemonError, Settings};
 pub use edition::{Broken, Edition};
 pub use handle::{AskError, Handle, Reloaded};
 pub use live::{Ended, Live, LiveRun, Phase, Stage};
+pub use notify::send;
