@@ -7,19 +7,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outflow_sdk::http::Exchange;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 
-use super::alarm::{self, Alarm, Change};
 use super::edition::{Broken, Edition, Watch};
 use super::handle::{AskError, Command, Handle, Reloaded};
 use super::live::{Ended, Live, Stage};
-use super::notify::{self, Messenger};
+use super::notify::Messenger;
 use super::rhythm::{BadSchedule, Rhythm};
 use super::timetable::{Cause, Limits, Outcome, Past, Plan, Refused, Start, Timetable};
+use super::watchman::Watchman;
 use crate::deliver::{Clock, Policy};
-use crate::project::{Loaded, Project, SyncSpec, Trouble};
-use crate::state::{Alert, Notice, Pause, RunStatus, StateError, Store};
+use crate::project::{Loaded, Project, SyncSpec};
+use crate::state::{Pause, RunStatus, StateError, Store};
 use crate::sync::error::RunError;
 use crate::sync::prepare;
 use crate::sync::quota::Quotas;
@@ -28,9 +28,6 @@ use crate::sync::run::Runner;
 
 /// How often the files are looked at, and the longest sleep: a machine that slept is noticed.
 const TICK: Duration = Duration::from_secs(2);
-
-/// How often lateness is looked at, milliseconds.
-const LOOK_EVERY_MS: i64 = 5_000;
 
 /// How long runs that were given up are waited for.
 const LAST_MOMENT: Duration = Duration::from_secs(1);
@@ -96,21 +93,7 @@ pub struct Daemon {
     running: HashMap<Id, Running>,
     /// Who follows a run that waits for its turn.
     queued: HashMap<String, watch::Sender<Stage>>,
-    alarm: Alarm,
-    lateness: Vec<Lateness>,
-    /// When lateness is looked at next, milliseconds since 1970.
-    look_ms: i64,
-    news: Arc<Notify>,
-}
-
-/// What lateness of a sync is judged by.
-struct Lateness {
-    sync: String,
-    rhythm: Rhythm,
-    late_after_ms: Option<i64>,
-    since_ms: i64,
-    fresh_ms: Option<i64>,
-    paused: bool,
+    watchman: Watchman,
 }
 
 impl Daemon {
@@ -135,6 +118,7 @@ impl Daemon {
             edition: edition.subscribe(),
             commands: sender,
         };
+        let watchman = Watchman::new(Arc::clone(&settings.store))?;
         let mut daemon = Self {
             timetable: Timetable::new(limits(&settings.edition.project)),
             files: Watch::new(&settings.root, &settings.edition),
@@ -146,17 +130,8 @@ impl Daemon {
             runs: JoinSet::new(),
             running: HashMap::new(),
             queued: HashMap::new(),
-            alarm: Alarm::default(),
-            lateness: Vec::new(),
-            look_ms: 0,
-            news: Arc::default(),
+            watchman,
         };
-        daemon.alarm =
-            Alarm::new(
-                daemon.settings.store.alerts()?.into_iter().filter_map(|alert| {
-                    Some((alert.sync, Trouble::from_word(&alert.trouble)?, alert.since_ms))
-                }),
-            );
         daemon.close_cut_off()?;
         let first = daemon.settings.edition.clone();
         daemon.adopt(first)?;
@@ -184,13 +159,13 @@ impl Daemon {
             clock: Arc::clone(&self.settings.clock),
             exchange: Arc::clone(&self.settings.exchange),
             edition: self.edition.subscribe(),
-            news: Arc::clone(&self.news),
+            news: self.watchman.news(),
         };
         let mut messages = JoinSet::new();
         messages.spawn(messenger.run());
         loop {
             let now_ms = self.settings.clock.now_ms();
-            self.look(now_ms);
+            self.watchman.look(&self.edition.borrow().project.alerts, now_ms);
             for start in self.timetable.start(now_ms) {
                 self.launch(start, now_ms);
             }
@@ -287,13 +262,8 @@ impl Daemon {
             finished_ms: now_ms,
             report,
         });
-        let changes = self.alarm.ended(&ended.report, now_ms);
-        if matches!(ended.report.status, RunStatus::Ok | RunStatus::Rejects)
-            && let Some(known) = self.lateness.iter_mut().find(|one| one.sync == running.sync)
-        {
-            known.fresh_ms = Some(now_ms);
-        }
-        self.alert(&changes, now_ms);
+        self.watchman
+            .ended(&self.edition.borrow().project.alerts, &ended.report, now_ms);
         (self.settings.ended)(&ended);
         self.live.end(&running.sync, Stage::Ended(ended));
     }
@@ -367,9 +337,7 @@ impl Daemon {
         }
         self.settings.store.pause(sync, pause)?;
         self.timetable.pause(sync, pause.is_some())?;
-        if let Some(known) = self.lateness.iter_mut().find(|one| one.sync == sync) {
-            known.paused = pause.is_some();
-        }
+        self.watchman.pause(sync, pause.is_some());
         if let Some(pause) = pause {
             tracing::info!(sync, by = pause.by, "paused");
             self.drop_queued(sync);
@@ -443,93 +411,23 @@ impl Daemon {
         Reloaded::Kept(problems)
     }
 
-    /// Notices which syncs are late, now and then.
-    fn look(&mut self, now_ms: i64) {
-        if now_ms < self.look_ms && self.look_ms - now_ms <= LOOK_EVERY_MS {
-            return;
-        }
-        self.look_ms = now_ms + LOOK_EVERY_MS;
-        let mut changes = Vec::new();
-        for one in &self.lateness {
-            // Whoever paused a sync knows that it does not run.
-            let late_ms = if one.paused {
-                None
-            } else {
-                alarm::late_ms(&one.rhythm, one.late_after_ms, one.fresh_ms, one.since_ms)
-            };
-            changes.extend(self.alarm.watch(&one.sync, one.fresh_ms, late_ms, now_ms));
-        }
-        self.alert(&changes, now_ms);
-    }
-
-    /// Writes down what changed and whom to tell.
-    fn alert(&mut self, changes: &[Change], now_ms: i64) {
-        if changes.is_empty() {
-            return;
-        }
-        let project = Arc::clone(&self.edition.borrow().project);
-        let (mut opened, mut closed, mut notices) = (Vec::new(), Vec::new(), Vec::new());
-        for change in changes {
-            let alert = Alert {
-                sync: change.sync.clone(),
-                trouble: change.trouble.word().to_owned(),
-                since_ms: change.since_ms,
-            };
-            if change.recovered {
-                closed.push(alert);
-            } else {
-                opened.push(alert);
-            }
-            notices.extend(alarm::told(&project.alerts, change).map(|target| Notice {
-                id: 0,
-                target: target.name.clone(),
-                text: notify::text(target, change),
-                written_ms: now_ms,
-            }));
-        }
-        if let Err(error) = self.settings.store.change_alerts(&opened, &closed, &notices) {
-            tracing::error!(%error, "alerts cannot be written down");
-        }
-        self.news.notify_one();
-    }
-
     fn adopt(&mut self, edition: Edition) -> Result<(), DaemonError> {
         let now_ms = self.settings.clock.now_ms();
         let store = &self.settings.store;
         let mut plans = Vec::new();
         let mut pasts = HashMap::new();
-        let mut lateness = Vec::new();
+        let mut watched = Vec::new();
         for spec in &edition.project.syncs {
             let plan = plan(spec)?;
             let past = past(store, spec, &plan, now_ms)?;
-            lateness.push(Lateness {
-                sync: spec.name.clone(),
-                rhythm: plan.rhythm.clone(),
-                late_after_ms: spec
-                    .late_after
-                    .map(|time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX)),
-                since_ms: past.since_ms,
-                fresh_ms: store.last_completed(&spec.name)?.and_then(|run| run.finished_ms),
-                paused: past.paused,
-            });
+            watched.push(self.watchman.watched(spec, &plan.rhythm, &past)?);
             pasts.insert(plan.sync.clone(), past);
             plans.push(plan);
         }
         self.timetable.adopt(limits(&edition.project), plans, |plan| {
             pasts.remove(&plan.sync).unwrap_or_default()
         });
-        self.lateness = lateness;
-        let names = edition.project.syncs.iter().map(|spec| spec.name.as_str());
-        let gone = self.alarm.retain(&names.collect());
-        let gone: Vec<Alert> = gone
-            .into_iter()
-            .map(|(sync, trouble)| Alert {
-                sync,
-                trouble: trouble.word().to_owned(),
-                since_ms: 0,
-            })
-            .collect();
-        self.settings.store.change_alerts(&[], &gone, &[])?;
+        self.watchman.adopt(watched)?;
         self.queued.retain(|sync, stage| {
             let stays = edition.project.sync(sync).is_some();
             if !stays {
