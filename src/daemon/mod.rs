@@ -9,9 +9,11 @@
 mod alarm;
 mod driver;
 mod edition;
+mod ends;
 mod handle;
 mod live;
 mod notify;
+mod plans;
 mod queue;
 pub mod rhythm;
 pub mod timetable;
