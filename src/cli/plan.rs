@@ -145,6 +145,15 @@ pub(crate) fn summary(sync: &SyncSpec, forecast: &Forecast, out: &mut Output) {
             counted(forecast.preview.requests, "request")
         ));
     }
+    if forecast.open_jobs.jobs > 0 {
+        let text = format!(
+            "{} with {} is not settled yet: a run asks about it first, and sends of those rows only what it did not apply",
+            counted(forecast.open_jobs.jobs, "job"),
+            counted(forecast.open_jobs.rows, "row"),
+        );
+        let text = out.paint(Tone::Warning, text);
+        out.line(format_args!("  {text}"));
+    }
     let set_aside = [
         (forecast.preview.refused, "would be refused before sending"),
         (

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::arguments::Json;
 use super::failure::Failure;
 use super::open::{self, Opened};
-use super::output::{Output, Rows, Tone, ago, count};
+use super::output::{Output, Rows, Tone, ago, count, counted};
 use super::run::{tone, word};
 use crate::documents::Standing;
 use crate::state::Access;
@@ -41,6 +41,15 @@ pub(crate) fn run(args: &StatusArgs, dir: &Path, out: &mut Output) -> Result<Exi
         return Ok(Exit::Done);
     }
     out.table(&table(&standings, now_ms));
+    for one in standings.iter().filter(|one| one.open_jobs > 0) {
+        let since = one.jobs_since_ms.map(|at| ago(now_ms, at)).unwrap_or_default();
+        out.line(format_args!(
+            "{}: {} with {} accepted by the destination {since}, result not known yet; the next run settles that first",
+            one.sync,
+            counted(one.open_jobs, "job"),
+            counted(one.open_job_rows, "row"),
+        ));
+    }
     Ok(Exit::Done)
 }
 

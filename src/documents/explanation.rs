@@ -7,7 +7,7 @@ use outflow_sdk::value::{Decimal, Value, days_since_epoch};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::time::iso;
+use super::time::{iso, moment};
 use super::{Reject, Run, when};
 use crate::project::Project;
 use crate::state::{self, Attempt, RejectClass, RunId, RunRecord, RunStatus, StateError, Store, StoredRow};
@@ -24,6 +24,8 @@ pub struct Explanation {
     pub key: String,
     /// Whether the destination has ever acknowledged a row with this key.
     pub known: bool,
+    /// When a job that has the row was accepted, if its result is not known yet.
+    pub open_job_since: Option<String>,
     /// Why it was or was not sent in the last run, in words.
     pub reason: String,
     /// What the destination last acknowledged.
@@ -78,6 +80,8 @@ pub struct Explained {
     pub(crate) fields: Vec<String>,
     pub(crate) attempts: Vec<Attempt>,
     pub(crate) last: Option<RunRecord>,
+    /// When a job that has the row was accepted, if its result is not known yet.
+    pub(crate) job_since_ms: Option<i64>,
 }
 
 impl Explained {
@@ -114,6 +118,7 @@ impl Explained {
             fields: Vec::new(),
             attempts: Vec::new(),
             last: store.history(Some(sync), 1)?.into_iter().next(),
+            job_since_ms: None,
         };
         let Some(state) = state else {
             return Ok(Some(found));
@@ -121,13 +126,19 @@ impl Explained {
         let mut ascending = keys.clone();
         ascending.sort_unstable();
         let mut lookup = store.lookup(state.id)?;
+        let jobs = store.open_jobs(state.id)?;
         for key in ascending {
             let row = lookup.get(key)?;
             let reject = store.reject(state.id, key)?;
-            if row.is_none() && reject.is_none() {
+            let mut holding = jobs
+                .iter()
+                .filter(|job| job.rows.iter().any(|row| row.key == key));
+            let job = holding.next();
+            if row.is_none() && reject.is_none() && job.is_none() {
                 continue;
             }
             found.key = key;
+            found.job_since_ms = job.map(|job| job.accepted_ms);
             found.attempts = store.attempts(state.id, key)?;
             if let Some(row) = &row {
                 let layouts = store.layouts()?;
@@ -152,6 +163,12 @@ impl Explained {
         let Some(last) = &found.last else {
             return Ok("no run of this sync yet, so nothing was sent".into());
         };
+        if let Some(since_ms) = found.job_since_ms {
+            return Ok(format!(
+                "sent in a job that the destination accepted at {}; its result is not known yet, and the next run asks for it first",
+                moment(since_ms)
+            ));
+        }
         if let Some(reject) = &found.reject {
             let again = when(reject, now_ms);
             let tried = found.attempts.iter().any(|attempt| attempt.run == last.id);
@@ -236,6 +253,7 @@ impl Explained {
             sync: self.sync.clone(),
             key: self.key_text.clone(),
             known: self.row.is_some(),
+            open_job_since: self.job_since_ms.and_then(iso),
             reason: self.reason(store, now_ms)?,
             row,
             reject: self.reject.as_ref().map(|reject| Reject::of(&self.sync, reject)),

@@ -35,6 +35,10 @@ pub struct PlanSummary {
     pub suppressed: u64,
     /// Rows without a key of their own.
     pub invalid_key: u64,
+    /// Jobs of an earlier run whose result is not known yet: a run asks about them first.
+    pub open_jobs: u64,
+    /// Their rows, which count as not acknowledged here.
+    pub open_job_rows: u64,
     /// Requests it takes.
     pub requests: u64,
     /// Least time that takes at the account's limits.
@@ -56,6 +60,8 @@ impl PlanSummary {
             refused: forecast.preview.refused,
             suppressed: tally.suppressed,
             invalid_key: tally.invalid_key,
+            open_jobs: forecast.open_jobs.jobs,
+            open_job_rows: forecast.open_jobs.rows,
             requests: forecast.preview.requests,
             seconds: forecast.time.as_secs_f64(),
         }

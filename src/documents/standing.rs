@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::Wrong;
 use super::time::{iso, span};
 use crate::project::{Schedule, SyncSpec};
-use crate::state::{RunId, RunRecord, RunStatus, StateError, Store};
+use crate::state::{OpenJobs, RunId, RunRecord, RunStatus, StateError, Store};
 
 /// A sync's last run, freshness and open rejects.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -31,12 +31,18 @@ pub struct Standing {
     pub rows: u64,
     /// Open rejects.
     pub rejects: u64,
+    /// Jobs the destination has accepted whose result is not known yet.
+    pub open_jobs: u64,
+    /// Their rows.
+    pub open_job_rows: u64,
     /// Its schedule, in words.
     pub schedule: String,
     #[serde(skip)]
     pub(crate) last: Option<RunRecord>,
     #[serde(skip)]
     pub(crate) fresh_ms: Option<i64>,
+    #[serde(skip)]
+    pub(crate) jobs_since_ms: Option<i64>,
 }
 
 impl Standing {
@@ -48,6 +54,10 @@ impl Standing {
         let state = store.sync(&sync.name)?;
         let last = store.history(Some(&sync.name), 1)?.into_iter().next();
         let fresh_ms = store.last_completed(&sync.name)?.and_then(|run| run.finished_ms);
+        let jobs = match &state {
+            Some(state) => OpenJobs::of(&store.open_jobs(state.id)?),
+            None => OpenJobs::default(),
+        };
         Ok(Self {
             sync: sync.name.clone(),
             status: last.as_ref().map(|run| run.status),
@@ -59,9 +69,12 @@ impl Standing {
             age_seconds: fresh_ms.map(|at| now_ms.saturating_sub(at).max(0) / 1_000),
             rows: state.as_ref().map_or(0, |state| state.rows),
             rejects: state.map_or(0, |state| state.rejects),
+            open_jobs: jobs.jobs,
+            open_job_rows: jobs.rows,
             schedule: schedule(&sync.schedule),
             last,
             fresh_ms,
+            jobs_since_ms: jobs.since_ms,
         })
     }
 }

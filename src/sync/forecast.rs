@@ -13,6 +13,7 @@ use super::prepare::Stage;
 use super::quota::Quotas;
 use crate::deliver::{Audience, Preview, preview};
 use crate::project::SyncSpec;
+use crate::state::OpenJobs;
 
 /// Refused rows that are named.
 const SHOWN_REFUSED: usize = 100;
@@ -32,6 +33,8 @@ pub struct Forecast {
     refused_removals: u64,
     /// Least time the requests take at the account's limits.
     pub time: Duration,
+    /// Jobs of an earlier run whose result is not known yet; their rows count as not acknowledged here.
+    pub open_jobs: OpenJobs,
 }
 
 impl Forecast {
@@ -112,6 +115,7 @@ pub async fn forecast(
         refused_updates: 0,
         refused_removals: 0,
         time: Duration::ZERO,
+        open_jobs: OpenJobs::of(&stage.store.open_jobs(prepared.state.id)?),
     };
     if forecast.plan.operations() == 0 {
         return Ok(forecast);
