@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use outflow_sdk::http::Network;
 use tokio::sync::{broadcast, mpsc, watch};
 
 use super::failure::Failure;
@@ -84,6 +85,7 @@ pub(crate) async fn run(
         .enable_all()
         .build()
         .map_err(|error| Failure::config("no_threads", format!("cannot start worker threads: {error}")))?;
+    let network = Network::new().map_err(|error| Failure::destination("alerts", error))?;
     let metrics = Metrics::new().map_err(|error| Failure::bug(error.to_string()))?;
     let metrics = Arc::new(metrics);
     let (ended, _) = broadcast::channel(ENDED_KEPT);
@@ -101,6 +103,7 @@ pub(crate) async fn run(
         seed: rand::random(),
         workers: workers.handle().clone(),
         grace: args.grace,
+        exchange: Arc::new(network),
         ended: {
             let (metrics, ended) = (Arc::clone(&metrics), ended.clone());
             Box::new(move |run| {

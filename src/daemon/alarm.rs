@@ -66,7 +66,9 @@ pub(super) struct Alarm {
 impl Alarm {
     /// What was wrong before.
     pub(super) fn new(open: impl IntoIterator<Item = (String, Trouble, i64)>) -> Self {
-        let open = open.into_iter().map(|(sync, trouble, since)| ((sync, trouble), since));
+        let open = open
+            .into_iter()
+            .map(|(sync, trouble, since)| ((sync, trouble), since));
         Self { open: open.collect() }
     }
 
@@ -190,10 +192,7 @@ pub(super) fn late_ms(
 }
 
 /// Who is told of a change.
-pub(super) fn told<'t>(
-    targets: &'t [AlertTarget],
-    change: &Change,
-) -> impl Iterator<Item = &'t AlertTarget> {
+pub(super) fn told<'t>(targets: &'t [AlertTarget], change: &Change) -> impl Iterator<Item = &'t AlertTarget> {
     let (sync, trouble) = (change.sync.clone(), change.trouble);
     targets.iter().filter(move |target| target.wants(&sync, trouble))
 }
@@ -234,7 +233,10 @@ mod tests {
     }
 
     fn told(changes: &[Change]) -> Vec<(Trouble, bool)> {
-        changes.iter().map(|change| (change.trouble, change.recovered)).collect()
+        changes
+            .iter()
+            .map(|change| (change.trouble, change.recovered))
+            .collect()
     }
 
     #[test]
@@ -267,7 +269,12 @@ mod tests {
         let mut alarm = Alarm::default();
         assert_eq!(alarm.watch("customers", Some(0), Some(100), 99), None);
         let late = alarm.watch("customers", Some(0), Some(100), 100).unwrap();
-        assert!(late.line().contains("is late. No run has gone through since 1970-01-01"), "{}", late.line());
+        assert!(
+            late.line()
+                .contains("is late. No run has gone through since 1970-01-01"),
+            "{}",
+            late.line()
+        );
         assert_eq!(alarm.watch("customers", Some(0), Some(100), 200), None);
         let over = alarm.ended(&report(RunStatus::Ok, None), 300);
         assert_eq!(told(&over), [(Trouble::Late, true)]);
@@ -283,9 +290,15 @@ mod tests {
         };
         let hourly = Rhythm::new("customers", &hourly).unwrap();
         let late = late_ms(&hourly, None, Some(10 * HOUR + 60_000), 0).unwrap();
-        assert!((11 * HOUR + HOUR / 2..11 * HOUR + HOUR / 2 + 60_000).contains(&late), "{late}");
+        assert!(
+            (11 * HOUR + HOUR / 2..11 * HOUR + HOUR / 2 + 60_000).contains(&late),
+            "{late}"
+        );
         let often = Rhythm::new("customers", &Schedule::Every(Duration::from_secs(2))).unwrap();
-        assert_eq!(late_ms(&often, None, Some(1_000), 0), Some(3_000 + LEAST_BEHIND_MS));
+        assert_eq!(
+            late_ms(&often, None, Some(1_000), 0),
+            Some(3_000 + LEAST_BEHIND_MS)
+        );
         assert_eq!(late_ms(&often, Some(HOUR), Some(1_000), 0), Some(HOUR + 1_000));
         assert_eq!(late_ms(&Rhythm::Asked, None, Some(1_000), 0), None);
         assert_eq!(late_ms(&Rhythm::Asked, Some(HOUR), None, 500), Some(HOUR + 500));
@@ -298,6 +311,9 @@ mod tests {
         assert!(alarm.ended(&again, 10).is_empty());
         assert_eq!(alarm.ended(&report(RunStatus::Ok, None), 11)[0].since_ms, 5);
         let mut gone = Alarm::new([("customers".to_owned(), Trouble::Late, 5)]);
-        assert_eq!(gone.retain(&BTreeSet::new()), [("customers".to_owned(), Trouble::Late)]);
+        assert_eq!(
+            gone.retain(&BTreeSet::new()),
+            [("customers".to_owned(), Trouble::Late)]
+        );
     }
 }

@@ -1,23 +1,27 @@
 //! The loop around the timetable: it waits for the next time, a request, the end of a run or a change
 //! of files, and starts what is due.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use outflow_sdk::http::Exchange;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 
 use super::edition::{Broken, Edition, Watch};
+use super::ends::{outcome, tell};
 use super::handle::{AskError, Command, Handle, Reloaded};
 use super::live::{Ended, Live, Stage};
-use super::rhythm::{BadSchedule, Rhythm};
-use super::timetable::{Cause, Limits, Outcome, Past, Plan, Refused, Start, Timetable};
+use super::notify::Messenger;
+use super::plans::{limits, past, plan, schedule_text};
+use super::rhythm::BadSchedule;
+use super::timetable::{Cause, Outcome, Refused, Start, Timetable};
+use super::watchman::Watchman;
 use crate::deliver::{Clock, Policy};
-use crate::project::{Loaded, Project, SyncSpec};
-use crate::state::{Pause, RunStatus, StateError, Store};
-use crate::sync::error::RunError;
+use crate::project::Loaded;
+use crate::state::{Pause, StateError, Store};
 use crate::sync::prepare;
 use crate::sync::quota::Quotas;
 use crate::sync::report::RunReport;
@@ -52,6 +56,8 @@ pub struct Settings {
     pub workers: tokio::runtime::Handle,
     /// How long runs may settle what is in flight when the daemon stops.
     pub grace: Duration,
+    /// Carries alerts.
+    pub exchange: Arc<dyn Exchange>,
     /// Told of every run that ended.
     pub ended: Listener,
 }
@@ -88,6 +94,7 @@ pub struct Daemon {
     running: HashMap<Id, Running>,
     /// Who follows a run that waits for its turn.
     queued: HashMap<String, watch::Sender<Stage>>,
+    watchman: Watchman,
 }
 
 impl Daemon {
@@ -112,6 +119,7 @@ impl Daemon {
             edition: edition.subscribe(),
             commands: sender,
         };
+        let watchman = Watchman::new(Arc::clone(&settings.store))?;
         let mut daemon = Self {
             timetable: Timetable::new(limits(&settings.edition.project)),
             files: Watch::new(&settings.root, &settings.edition),
@@ -123,6 +131,7 @@ impl Daemon {
             runs: JoinSet::new(),
             running: HashMap::new(),
             queued: HashMap::new(),
+            watchman,
         };
         daemon.close_cut_off()?;
         let first = daemon.settings.edition.clone();
@@ -146,8 +155,18 @@ impl Daemon {
     /// Runs syncs until `stop` turns true, then lets what is in flight settle. `reload` asks for the
     /// files to be read again.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>, mut reload: mpsc::Receiver<()>) {
+        let messenger = Messenger {
+            store: Arc::clone(&self.settings.store),
+            clock: Arc::clone(&self.settings.clock),
+            exchange: Arc::clone(&self.settings.exchange),
+            edition: self.edition.subscribe(),
+            news: self.watchman.news(),
+        };
+        let mut messages = JoinSet::new();
+        messages.spawn(messenger.run());
         loop {
             let now_ms = self.settings.clock.now_ms();
+            self.watchman.look(&self.edition.borrow().project.alerts, now_ms);
             for start in self.timetable.start(now_ms) {
                 self.launch(start, now_ms);
             }
@@ -244,6 +263,8 @@ impl Daemon {
             finished_ms: now_ms,
             report,
         });
+        self.watchman
+            .ended(&self.edition.borrow().project.alerts, &ended.report, now_ms);
         (self.settings.ended)(&ended);
         self.live.end(&running.sync, Stage::Ended(ended));
     }
@@ -317,6 +338,7 @@ impl Daemon {
         }
         self.settings.store.pause(sync, pause)?;
         self.timetable.pause(sync, pause.is_some())?;
+        self.watchman.pause(sync, pause.is_some());
         if let Some(pause) = pause {
             tracing::info!(sync, by = pause.by, "paused");
             self.drop_queued(sync);
@@ -395,14 +417,18 @@ impl Daemon {
         let store = &self.settings.store;
         let mut plans = Vec::new();
         let mut pasts = HashMap::new();
+        let mut watched = Vec::new();
         for spec in &edition.project.syncs {
             let plan = plan(spec)?;
-            pasts.insert(plan.sync.clone(), past(store, spec, &plan, now_ms)?);
+            let past = past(store, spec, &plan, now_ms)?;
+            watched.push(self.watchman.watched(spec, &plan.rhythm, &past)?);
+            pasts.insert(plan.sync.clone(), past);
             plans.push(plan);
         }
         self.timetable.adopt(limits(&edition.project), plans, |plan| {
             pasts.remove(&plan.sync).unwrap_or_default()
         });
+        self.watchman.adopt(watched)?;
         self.queued.retain(|sync, stage| {
             let stays = edition.project.sync(sync).is_some();
             if !stays {
@@ -462,102 +488,5 @@ impl Daemon {
         if let Err(error) = self.settings.store.close_cut_off_runs() {
             tracing::error!(%error, "cannot write down that runs were cut off");
         }
-    }
-}
-
-fn limits(project: &Project) -> Limits {
-    Limits {
-        runs: project.daemon.runs,
-        per_connection: project.daemon.runs_per_connection,
-    }
-}
-
-fn plan(spec: &SyncSpec) -> Result<Plan, DaemonError> {
-    let rhythm = Rhythm::new(&spec.name, &spec.schedule)
-        .map_err(|error| DaemonError::Schedule(spec.name.clone(), error))?;
-    Ok(Plan {
-        sync: spec.name.clone(),
-        rhythm,
-        connections: vec![
-            format!("source {}", spec.source),
-            format!("destination {}", spec.destination),
-        ],
-        priority: spec.priority,
-    })
-}
-
-/// What the state knows of a sync from before.
-fn past(store: &Store, spec: &SyncSpec, plan: &Plan, now_ms: i64) -> Result<Past, DaemonError> {
-    let timing = store.follow(&spec.name, &schedule_text(spec), now_ms)?;
-    let last_start_ms = store
-        .history(Some(&spec.name), 1)?
-        .first()
-        .map(|run| run.started_ms);
-    let mut succeeded = BTreeSet::new();
-    if let Rhythm::After(parents) = &plan.rhythm {
-        let after = last_start_ms.map_or(timing.since_ms, |last| last.max(timing.since_ms));
-        for parent in parents {
-            let finished = store.last_completed(parent)?.and_then(|run| run.finished_ms);
-            if finished.is_some_and(|at| at > after) {
-                succeeded.insert(parent.clone());
-            }
-        }
-    }
-    Ok(Past {
-        since_ms: timing.since_ms,
-        last_start_ms,
-        owed_ms: timing.owed_ms,
-        paused: timing.paused.is_some(),
-        succeeded,
-    })
-}
-
-/// A schedule as the state remembers it: equal exactly when the schedules are.
-fn schedule_text(spec: &SyncSpec) -> String {
-    format!("{:?}", spec.schedule)
-}
-
-fn outcome(report: &RunReport, cancelled: bool, stopping: bool) -> Outcome {
-    match (report.status, &report.error) {
-        (RunStatus::Ok | RunStatus::Rejects, _) => Outcome::Done,
-        _ if cancelled => Outcome::Cancelled,
-        (RunStatus::Deferred, Some(RunError::Cancelled)) if stopping => Outcome::Deferred(Some(0)),
-        (RunStatus::Deferred, None) => {
-            let after = report
-                .resumes_in
-                .map(|wait| i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
-            Outcome::Deferred(after)
-        }
-        _ => Outcome::Failed,
-    }
-}
-
-/// Logs how a run ended. Messages of errors are our own words, or a vendor's without values.
-fn tell(report: &RunReport) {
-    let (sync, run, status) = (&report.sync, report.run_id, report.status.word());
-    let (tally, requests) = (&report.tally, report.tally.requests);
-    match &report.error {
-        Some(error) if !matches!(error, RunError::Cancelled) => tracing::error!(
-            sync,
-            run,
-            status,
-            requests,
-            code = error.code(),
-            hint = error.hint(),
-            "run ended: {error}"
-        ),
-        _ => tracing::info!(
-            sync,
-            run,
-            status,
-            read = tally.read,
-            created = tally.created,
-            updated = tally.updated,
-            removed = tally.removed,
-            rejected = tally.rejected,
-            deferred = tally.deferred,
-            requests,
-            "run ended"
-        ),
     }
 }

@@ -4,17 +4,23 @@
 //! together as a synchronous state machine over an explicit clock, and [`driver`] is the small loop
 //! around it that waits, starts runs and obeys what others ask through a [`Handle`]. The project in
 //! force is an [`edition`](Edition): read as a whole, replaced as a whole, and only by one without
-//! errors. Leadership is the state's lock, which the daemon holds for as long as it lives.
+//! errors. `alarm` notices what is wrong, and `notify` tells whoever wants to know. Leadership is the state's lock, which the daemon holds for as long as it lives.
 
+mod alarm;
 mod driver;
 mod edition;
+mod ends;
 mod handle;
 mod live;
+mod notify;
+mod plans;
 mod queue;
 pub mod rhythm;
 pub mod timetable;
+mod watchman;
 
-pub use driver::{Daemon, DaemonError, Settings};
+pub use driver::{Daemon, DaemonError, Listener, Settings};
 pub use edition::{Broken, Edition};
 pub use handle::{AskError, Handle, Reloaded};
 pub use live::{Ended, Live, LiveRun, Phase, Stage};
+pub use notify::send;

@@ -138,7 +138,12 @@ impl Messenger {
             return true;
         };
         let too_old = now_ms - notice.written_ms > TOO_OLD_MS;
-        tracing::warn!(target = notice.target, reason, given_up = too_old, "an alert could not be sent");
+        tracing::warn!(
+            target = notice.target,
+            reason,
+            given_up = too_old,
+            "an alert could not be sent"
+        );
         too_old
     }
 }
@@ -192,7 +197,9 @@ mod tests {
             ..Wall::default()
         };
         let target = target(AlertKind::Webhook, Some("k"));
-        send(&wall, &target, "{\"a\":1}", 1_800_000_000_500).await.unwrap();
+        send(&wall, &target, "{\"a\":1}", 1_800_000_000_500)
+            .await
+            .unwrap();
         let seen = wall.seen.lock().unwrap();
         let header = |name: &str| {
             let found = seen[0].headers.iter().find(|(known, _)| *known == name);
@@ -202,7 +209,10 @@ mod tests {
         let key = hmac::Key::new(hmac::HMAC_SHA256, b"k");
         let tag = hmac::sign(&key, b"1800000000.{\"a\":1}");
         let digits: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(header("x-outflow-signature"), Some(format!("sha256={digits}").as_str()));
+        assert_eq!(
+            header("x-outflow-signature"),
+            Some(format!("sha256={digits}").as_str())
+        );
     }
 
     #[tokio::test]
@@ -211,7 +221,9 @@ mod tests {
             status: 404,
             ..Wall::default()
         };
-        let reason = send(&wall, &target(AlertKind::Slack, None), "{}", 0).await.unwrap_err();
+        let reason = send(&wall, &target(AlertKind::Slack, None), "{}", 0)
+            .await
+            .unwrap_err();
         assert_eq!(reason, "it answered 404");
     }
 }

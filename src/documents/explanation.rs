@@ -24,7 +24,7 @@ pub struct Explanation {
     pub key: String,
     /// Whether the destination has ever acknowledged a row with this key.
     pub known: bool,
-    /// When a job that has the row was accepted by the destination, if its result is not known yet.
+    /// When a job that has the row was accepted, if its result is not known yet.
     pub open_job_since: Option<String>,
     /// Why it was or was not sent in the last run, in words.
     pub reason: String,
@@ -81,7 +81,7 @@ pub struct Explained {
     pub(crate) attempts: Vec<Attempt>,
     pub(crate) last: Option<RunRecord>,
     /// When a job that has the row was accepted, if its result is not known yet.
-    job_since_ms: Option<i64>,
+    pub(crate) job_since_ms: Option<i64>,
 }
 
 impl Explained {
@@ -130,7 +130,10 @@ impl Explained {
         for key in ascending {
             let row = lookup.get(key)?;
             let reject = store.reject(state.id, key)?;
-            let job = jobs.iter().find(|job| job.rows.iter().any(|row| row.key == key));
+            let mut holding = jobs
+                .iter()
+                .filter(|job| job.rows.iter().any(|row| row.key == key));
+            let job = holding.next();
             if row.is_none() && reject.is_none() && job.is_none() {
                 continue;
             }

@@ -35,7 +35,7 @@ pub struct PlanSummary {
     pub suppressed: u64,
     /// Rows without a key of their own.
     pub invalid_key: u64,
-    /// Jobs of an earlier run whose result is not known yet: a run settles them first.
+    /// Jobs of an earlier run whose result is not known yet: a run asks about them first.
     pub open_jobs: u64,
     /// Their rows, which count as not acknowledged here.
     pub open_job_rows: u64,

@@ -31,7 +31,7 @@ pub struct Standing {
     pub rows: u64,
     /// Open rejects.
     pub rejects: u64,
-    /// Jobs the destination accepted whose result is not known yet; the next run settles them first.
+    /// Jobs the destination has accepted whose result is not known yet.
     pub open_jobs: u64,
     /// Their rows.
     pub open_job_rows: u64,

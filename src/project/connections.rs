@@ -8,6 +8,7 @@ use outflow_sdk::descriptor::OpenContext;
 use serde_json::Value;
 
 use super::access::{self, ApiToken, Hook};
+use super::alerts::{self, AlertTarget};
 use super::file::SourceFile;
 use super::model::{DaemonLimits, DestinationConnection, SourceConnection};
 use super::problem::{Fault, Severity, quoted};
@@ -33,6 +34,7 @@ pub(crate) struct Connections {
     pub(crate) daemon: DaemonLimits,
     pub(crate) tokens: Vec<ApiToken>,
     pub(crate) hooks: Vec<Hook>,
+    pub(crate) alerts: Vec<AlertTarget>,
     /// Where each connection stands in the file: `sources.NAME`, `destinations.NAME`.
     pub(crate) places: Vec<(String, Span)>,
     /// No error concerns the file as a whole.
@@ -115,7 +117,7 @@ impl<'a> Opener<'a> {
             understood: true,
             ..Connections::default()
         };
-        for section in ["sources", "destinations", "http.tokens", "hooks"] {
+        for section in ["sources", "destinations", "http.tokens", "hooks", "alerts"] {
             self.check_names(section);
             let places = self
                 .entries(section)
@@ -126,7 +128,7 @@ impl<'a> Opener<'a> {
         connections.state = self.state(file.state.as_deref().unwrap_or(DEFAULT_STATE));
         connections.daemon = file.daemon.as_ref().map(DaemonKeys::limits).unwrap_or_default();
         connections.usable = !self.faults.iter().any(|fault| {
-            let sections = ["sources.", "destinations.", "http.", "hooks."];
+            let sections = ["sources.", "destinations.", "http.", "hooks.", "alerts."];
             let inside = sections.iter().any(|section| fault.path.starts_with(section));
             fault.severity == Severity::Error && !inside
         });
@@ -139,6 +141,7 @@ impl<'a> Opener<'a> {
         connections.tokens = file.http.unwrap_or_default().tokens();
         self.check_tokens(&connections.tokens);
         connections.hooks = access::hooks(file.hooks.unwrap_or_default());
+        connections.alerts = alerts::targets(file.alerts.unwrap_or_default());
         for (name, settings) in file.sources.unwrap_or_default().0 {
             if let Some((type_name, settings)) = self.settings("sources", &name, settings)
                 && let Some(connector) = self.registry.source(&type_name)

@@ -78,7 +78,7 @@ pub fn load(root: &Path, options: LoadOptions<'_>) -> Loaded {
     }
     check_names(&mut mappings);
     check_order(&mut mappings);
-    check_hooks(&connections, &mappings, &mut faults);
+    check_named_syncs(&connections, &mappings, &mut faults);
     let mut problems: Vec<Problem> = few(faults).into_iter().map(|fault| file.problem(fault)).collect();
     for mapping in &mut mappings {
         if mapping.is_broken() {
@@ -246,21 +246,28 @@ fn check_order(mappings: &mut [Mapping]) {
     }
 }
 
-/// Hooks start syncs that are written down.
-fn check_hooks(connections: &Connections, mappings: &[Mapping], faults: &mut Vec<Fault>) {
+/// Hooks start, and alerts tell of, syncs that are written down.
+fn check_named_syncs(connections: &Connections, mappings: &[Mapping], faults: &mut Vec<Fault>) {
     let names: Vec<&str> = mappings
         .iter()
         .filter_map(|mapping| mapping.name.as_deref())
         .collect();
-    for hook in &connections.hooks {
-        let path = format!("hooks.{}", hook.name);
+    let hooks = connections
+        .hooks
+        .iter()
+        .map(|hook| (format!("hooks.{}", hook.name), &hook.syncs));
+    let alerts = connections
+        .alerts
+        .iter()
+        .filter_map(|target| Some((format!("alerts.{}", target.name), target.syncs.as_ref()?)));
+    for (path, syncs) in hooks.chain(alerts) {
         let span = connections.places.iter().find(|(known, _)| *known == path);
-        for sync in hook.syncs.iter().filter(|sync| !names.contains(&sync.as_str())) {
+        for sync in syncs.iter().filter(|sync| !names.contains(&sync.as_str())) {
             faults.push(
                 Fault::error(
                     span.map_or(Span::START, |(_, span)| *span),
                     "unknown_sync",
-                    format!("there is no sync {} for this hook to start", quoted(sync)),
+                    format!("there is no sync {}, which {} names", quoted(sync), quoted(&path)),
                 )
                 .maybe_hint(did_you_mean(sync, names.iter().copied()))
                 .at(format!("{path}.syncs")),
@@ -314,6 +321,7 @@ impl Loaded {
             daemon: connections.daemon,
             tokens: connections.tokens,
             hooks: connections.hooks,
+            alerts: connections.alerts,
         });
     }
 

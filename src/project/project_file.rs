@@ -8,6 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use super::access::{HookKeys, HttpKeys};
+use super::alerts::AlertKeys;
 use super::model::DaemonLimits;
 use super::validate::ForeignKey;
 
@@ -31,6 +32,8 @@ pub(crate) struct ProjectFile {
     pub(crate) http: Option<HttpKeys>,
     /// Signed calls from outside that start syncs, by a name of your choice: `POST /hooks/NAME`.
     pub(crate) hooks: Option<BTreeMap<String, HookKeys>>,
+    /// Who is told when a sync gets into trouble and when it is out of it, by a name of your choice.
+    pub(crate) alerts: Option<BTreeMap<String, AlertKeys>>,
 }
 
 /// How much `outflow serve` does at once. Syncs that are due and have no place wait for one.
@@ -100,10 +103,6 @@ impl JsonSchema for DestinationConnections {
 /// Keys that mean something to readers of the design but not to this version.
 pub(crate) fn keys_of_later_versions() -> Vec<ForeignKey> {
     [
-        (
-            "alerts",
-            "watch `/metrics` of `outflow serve`, or the exit code of `outflow run`",
-        ),
         ("report_to", "read results with `outflow history --json`"),
         ("vars", "write `${env:NAME}` where the value is used"),
     ]

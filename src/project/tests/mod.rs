@@ -10,6 +10,7 @@ mod later;
 mod mappings;
 mod properties;
 mod queries;
+mod served;
 mod yaml;
 
 use std::path::Path;
