@@ -94,7 +94,14 @@ async fn values_arrive_as_what_they_are() {
 
 #[tokio::test]
 async fn texts_put_into_a_model_arrive_as_they_are() {
-    for text in ["O'Neil", "''", "back\\slash\\", "\\'; drop table x; --", "é\n😀", "$$ {{ x }} $1"] {
+    for text in [
+        "O'Neil",
+        "''",
+        "back\\slash\\",
+        "\\'; drop table x; --",
+        "é\n😀",
+        "$$ {{ x }} $1",
+    ] {
         let literal = reader().text_literal(text);
         let array = column(&reader(), &format!("select {literal} as a")).await;
         assert_eq!(shown(&array), text, "{literal}");
