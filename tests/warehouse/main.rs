@@ -15,6 +15,7 @@
 )]
 
 mod canonical;
+#[allow(dead_code, reason = "the source's own tests also kill and restart it")]
 mod cluster;
 mod customers;
 mod demo;

@@ -12,7 +12,7 @@ pub enum Type {
     Integer,
     /// An exact number of so many digits, the second number of them after the point: `12.50`.
     Decimal(u8, u8),
-    /// A 64-bit float: `0.1`, `1e300`.
+    /// A 64-bit float, the one nearest to its text: `0.1`, `1e300`.
     Float,
     /// `true` or `false`.
     Boolean,
@@ -68,7 +68,10 @@ pub fn value(kind: Type, cell: Option<&str>) -> Value {
     let Some(cell) = cell else { return Value::Null };
     match kind {
         Type::Small | Type::Integer | Type::Decimal(..) => Value::Number(Decimal::parse(cell).unwrap()),
-        Type::Float => Value::Number(Decimal::parse(cell).unwrap()),
+        Type::Float => {
+            let float: f64 = cell.parse().unwrap();
+            Value::Number(Decimal::parse(&format!("{float:e}")).unwrap())
+        }
         Type::Boolean => Value::Bool(cell.parse().unwrap()),
         Type::Text => Value::text(cell),
         Type::Date => Value::Date(days_since_epoch(cell.parse::<civil::Date>().unwrap())),
