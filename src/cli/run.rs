@@ -14,7 +14,7 @@ use super::stop::Stop;
 use super::{logging, select};
 use crate::documents::RunResult;
 use crate::project::SyncSpec;
-use crate::state::{Access, Reject, RunStatus, Store, Tally};
+use crate::state::{Access, Reject, RejectClass, RunStatus, Store, Tally};
 use crate::sync::error::Exit;
 use crate::sync::report::{RunReport, overall_exit};
 
@@ -252,8 +252,16 @@ pub(crate) fn tell_rejects(out: &mut Output, store: &Store, sync: &str) -> Resul
     if open == 0 {
         return Ok(());
     }
-    let rejects = store.rejects(Some(sync), None, SHOWN_REJECTS)?;
-    let failures: Vec<&Reject> = rejects.iter().map(|one| &one.reject).collect();
+    let mut rejects = Vec::new();
+    // Suppressed rows are no failures, and do not count as open.
+    for class in RejectClass::ALL
+        .into_iter()
+        .filter(|class| *class != RejectClass::Suppressed)
+    {
+        rejects.extend(store.rejects(Some(sync), Some(class), SHOWN_REJECTS)?);
+    }
+    let shown = rejects.iter().take(SHOWN_REJECTS);
+    let failures: Vec<&Reject> = shown.map(|one| &one.reject).collect();
     let title = format!("{sync}: {}", super::output::counted(open, "open reject"));
     let title = out.paint(Tone::Warning, title);
     out.line(format_args!("\n{title}"));

@@ -74,6 +74,10 @@ pub(crate) trait Vendor: Send + Sync + 'static {
     /// What can happen to a request.
     type Fault: Clone + DeserializeOwned + Send + Sync;
 
+    /// Whether a request whose client went away is carried out all the same, and counts among the
+    /// simultaneous ones until it is.
+    const OUTLIVES_CLIENT: bool;
+
     fn desk(&self) -> &Desk<Self::Fault>;
 
     /// A fault's name in the log.
@@ -129,8 +133,10 @@ impl<V: Vendor> Service for Front<V> {
         if let Some(answer) = vendor.beside(&asked) {
             return answer;
         }
-        // In a task of its own: a request whose client went away is carried out all the same, and
-        // counts among the simultaneous ones until it is.
+        if !V::OUTLIVES_CLIENT {
+            return serve(vendor, asked).await;
+        }
+        // In a task of its own, which goes on without its client.
         match tokio::spawn(serve(vendor, asked)).await {
             Ok(answer) => answer,
             Err(_) => Answer::cut(),

@@ -164,24 +164,27 @@ async fn a_mapping_that_cannot_ask_says_so_before_anything_is_written() {
 #[tokio::test]
 async fn contacts_of_rows_that_leave_are_deleted_when_the_mapping_says_so_in_so_many_words() {
     let world = World::new().await;
-    let end = world.deliver(vec![row(1, "a", &[])]).await.remove(0);
-    world.deliver(vec![removal(Removed::Delete, &end, &[])]).await;
+    let ends = world.deliver(rows(4)).await;
+    let gone = |at: &[usize]| {
+        at.iter()
+            .map(|at| removal(Removed::Delete, &ends[*at], &[]))
+            .collect()
+    };
+    let world = world.next_run().await;
+    world.deliver(gone(&[1])).await;
+    assert_eq!(world.twin.count(KEY), 3);
     assert!(world.twin.deleted_contacts().is_empty(), "rows go, contacts stay");
 
     world.twin.make_sendable(KEY, "Id", "_SubscriberKey");
-    let world = World::over(world.twin, json!({ "yes_delete_contacts_everywhere": true })).await;
-    let ends = world.deliver(rows(3)).await;
-    let gone = vec![
-        removal(Removed::Delete, &ends[0], &[]),
-        removal(Removed::Delete, &ends[2], &[]),
-    ];
+    let options = json!({ "yes_delete_contacts_everywhere": true });
+    let world = World::over(world.twin, options).await;
     world
         .twin
         .inject(Fault::on("actions/delete", FaultKind::CutAfter));
-    let ends = world.deliver(gone).await;
+    let removed = world.deliver(gone(&[0, 2])).await;
     assert!(
-        ends.iter().all(|end| effects(end) == [Effect::Removed]),
-        "{ends:?}"
+        removed.iter().all(|end| effects(end) == [Effect::Removed]),
+        "{removed:?}"
     );
     // The answer got lost, so it was asked again, which deletes nobody else.
     assert_eq!(world.twin.deleted_contacts(), ["c0", "c2"]);

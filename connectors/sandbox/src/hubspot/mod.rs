@@ -148,6 +148,8 @@ impl Drop for Twin {
 impl Vendor for Account {
     type Fault = FaultKind;
 
+    const OUTLIVES_CLIENT: bool = false;
+
     fn desk(&self) -> &Desk<FaultKind> {
         &self.desk
     }

@@ -131,6 +131,8 @@ impl Drop for Twin {
 impl Vendor for Account {
     type Fault = FaultKind;
 
+    const OUTLIVES_CLIENT: bool = true;
+
     fn desk(&self) -> &Desk<FaultKind> {
         &self.desk
     }
