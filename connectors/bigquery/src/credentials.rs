@@ -293,26 +293,26 @@ mod tests {
     #[test]
     fn what_is_no_credential_is_told_without_quoting_it() {
         for (text, code) in [
-            ("-----BEGIN PRIVATE KEY-----secret", "credentials_unreadable"),
-            (r#"{"private_key": "secret"}"#, "credentials_unreadable"),
+            ("-----BEGIN PRIVATE KEY-----hunter2", "credentials_unreadable"),
+            (r#"{"private_key": "hunter2"}"#, "credentials_unreadable"),
             (
-                r#"{"type": "service_account", "private_key": "secret"}"#,
+                r#"{"type": "service_account", "private_key": "hunter2"}"#,
                 "credentials_unreadable",
             ),
             (
-                r#"{"type": "gdch_service_account", "private_key": "secret"}"#,
+                r#"{"type": "gdch_service_account", "private_key": "hunter2"}"#,
                 "credentials_unreadable",
             ),
             (
                 r#"{"type": "external_account", "audience": "a", "subject_token_type": "t", "token_url": "u",
-                    "credential_source": {"environment_id": "aws1", "url": "secret"}}"#,
+                    "credential_source": {"environment_id": "aws1", "url": "hunter2"}}"#,
                 "credentials_unsupported",
             ),
         ] {
             let error = Credentials::parse(text, "`credentials`").unwrap_err();
             assert_eq!(error.code, code, "{error}");
             assert!(
-                error.hint.is_some() && !format!("{error:?}").contains("secret"),
+                error.hint.is_some() && !format!("{error:?}").contains("hunter2"),
                 "{error:?}"
             );
             assert!(matches!(error.kind, ErrorKind::Auth | ErrorKind::Config));

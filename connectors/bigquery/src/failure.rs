@@ -234,6 +234,10 @@ impl Telling<'_> {
             }
             "stopped" | "cancelled" => return self.stopped(),
             "timeout" => return self.timed_out(),
+            "rateLimitExceeded" | "jobRateLimitExceeded" => {
+                return passing("rate_limited", format!("{host}: asks for fewer requests"))
+                    .with_hint("run it again later, or fewer syncs at once");
+            }
             _ => {}
         }
         match self.refusal.status {
@@ -252,10 +256,6 @@ impl Telling<'_> {
             200 if self.refusal.is_passing() => {
                 passing("warehouse_unavailable", format!("{}: BigQuery failed to run it", self.label()))
                     .with_hint("run it again later; https://status.cloud.google.com tells of outages")
-            }
-            _ if self.refusal.is_passing() => {
-                passing("rate_limited", format!("{host}: asks for fewer requests"))
-                    .with_hint("run it again later, or fewer syncs at once")
             }
             200 => ConnectorError::source("query_failed", format!("{}: the query failed ({})", self.label(), self.word()))
                 .with_hint("the job's page in the console has BigQuery's own words; they may quote rows and are not repeated here"),

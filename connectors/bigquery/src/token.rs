@@ -274,13 +274,13 @@ impl Tokens {
     }
 
     async fn form(&self, url: &str, form: &[(&str, &str)], who: &str) -> Result<Token, ConnectorError> {
-        let mut body = form_urlencoded::Serializer::new(String::new());
-        body.extend_pairs(form);
+        // The serializer itself cannot cross an await.
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let request = HttpRequest {
             method: "POST",
             url: url.to_owned(),
             headers: vec![("content-type", "application/x-www-form-urlencoded".into())],
-            body: body.finish().into(),
+            body: body.into(),
             timeout: TIMEOUT,
         };
         token(&self.send(request).await?, who)
