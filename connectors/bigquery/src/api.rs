@@ -151,7 +151,9 @@ impl Api {
     async fn send(&self, call: &Call) -> Result<HttpResponse, Fault> {
         let mut url = format!("{}/bigquery/v2{}", self.settings.base_url, call.path);
         if !call.query.is_empty() {
-            let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(&call.query).finish();
+            let query = form_urlencoded::Serializer::new(String::new())
+                .extend_pairs(&call.query)
+                .finish();
             url.push('?');
             url.push_str(&query);
         }

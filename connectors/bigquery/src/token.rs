@@ -275,7 +275,9 @@ impl Tokens {
 
     async fn form(&self, url: &str, form: &[(&str, &str)], who: &str) -> Result<Token, ConnectorError> {
         // The serializer itself cannot cross an await.
-        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let body = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(form)
+            .finish();
         let request = HttpRequest {
             method: "POST",
             url: url.to_owned(),
