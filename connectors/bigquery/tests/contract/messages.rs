@@ -1,0 +1,120 @@
+//! What a person reads when a setting, a name or a permission is wrong.
+
+use std::sync::Arc;
+
+use insta::assert_snapshot;
+use outflow_sdk::source::{Model, Source};
+use outflow_sdk::{ConnectorError, ErrorKind};
+use serde_json::json;
+
+use crate::rest::{Asked, Data, Reply, Rest};
+use crate::shared::{credentials, people, read, source, sql};
+
+/// The error with its hint, and the stub's port as `PORT`.
+fn told(error: &ConnectorError, port: u16) -> String {
+    let hint = error.hint.as_deref().unwrap_or("no hint");
+    let text = format!("{:?} {}: {}\n  {hint}", error.kind, error.code, error.message);
+    text.replace(&port.to_string(), "PORT")
+}
+
+async fn stub(odd: impl Fn(&Asked) -> Option<Reply> + Send + Sync + 'static) -> (Rest, Arc<dyn Source>) {
+    let stub = Rest::start(Data::people(10), odd).await;
+    let own = source(stub.port, json!({"credentials": credentials(stub.port)}));
+    (stub, own)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_host() {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let error = source(port, json!({})).check().await.unwrap_err();
+    assert_snapshot!(told(&error, port), @"");
+    let (stub, own) = stub(|asked| (asked.route != "token").then(|| Reply::html(404))).await;
+    let error = own.check().await.unwrap_err();
+    assert_snapshot!(told(&error, stub.port), @"");
+}
+
+#[tokio::test]
+async fn a_wrong_project() {
+    let words = "Access Denied: Project acme: User does not have bigquery.jobs.create permission in project acme.";
+    let (stub, own) = stub(move |asked| (asked.route == "query").then(|| Reply::refusal(403, "accessDenied", words))).await;
+    let error = own.check().await.unwrap_err();
+    assert_snapshot!(told(&error, stub.port), @"");
+}
+
+#[tokio::test]
+async fn a_wrong_key() {
+    let (stub, own) = stub(|asked| {
+        (asked.route == "token").then(|| {
+            Reply::text(400, json!({"error": "invalid_grant", "error_description": "Invalid JWT Signature."}).to_string())
+        })
+    })
+    .await;
+    let error = own.check().await.unwrap_err();
+    assert_snapshot!(told(&error, stub.port), @"");
+    let error = source(stub.port, json!({"credentials": "{}"})).check().await.unwrap_err();
+    assert_snapshot!(told(&error, stub.port), @"");
+}
+
+#[tokio::test]
+async fn a_missing_table() {
+    let words = "Not found: Table acme:shop.poeple was not found in location US";
+    let (stub, own) = stub(move |asked| {
+        matches!(asked.route, "table" | "dry_run").then(|| Reply::refusal(404, "notFound", words))
+    })
+    .await;
+    let error = read(&own, Model::Table("shop.poeple".into())).await.unwrap_err();
+    assert_snapshot!(told(&error, stub.port), @"");
+    let error = read(&own, sql("select * from shop.poeple")).await.unwrap_err();
+    assert_snapshot!(told(&error, stub.port), @"");
+}
+
+#[tokio::test]
+async fn a_missing_column() {
+    let words = "Unrecognized name: emial; Did you mean email? at [2:3]";
+    let (stub, own) = stub(move |asked| (asked.route == "dry_run").then(|| Reply::refusal(400, "invalidQuery", words))).await;
+    let error = read(&own, sql("select id,\n  emial from shop.people")).await.unwrap_err();
+    assert_snapshot!(told(&error, stub.port), @"");
+}
+
+#[tokio::test]
+async fn a_missing_permission() {
+    let words = "Access Denied: Table acme:shop.people: User does not have permission to query table acme:shop.people, or perhaps it does not exist in location US.";
+    let (stub, own) = stub(move |asked| (asked.route == "dry_run").then(|| Reply::refusal(403, "accessDenied", words))).await;
+    let error = read(&own, people()).await.unwrap_err();
+    assert_snapshot!(told(&error, stub.port), @"");
+}
+
+#[tokio::test]
+async fn a_column_that_the_model_lacks() {
+    let (stub, own) = stub(|_| None).await;
+    let request = crate::shared::request(people(), &["nmae"]);
+    let (_, error) = crate::shared::read_counted(&own, request).await.unwrap_err();
+    assert_snapshot!(told(&error, stub.port), @"");
+}
+
+#[tokio::test]
+async fn a_good_connection_tells_who_it_is_and_what_is_too_much() {
+    let (stub, own) = stub(|_| None).await;
+    let advice = own.check().await.unwrap();
+    let lines: Vec<String> = advice.iter().map(|advice| format!("{}: {}", advice.code, advice.message)).collect();
+    assert_snapshot!(lines.join("\n").replace(&stub.port.to_string(), "PORT"), @"");
+    // Where nobody tells of permissions, nothing is said of them.
+    let quiet = Rest::start(Data::people(10), |asked| (asked.route == "permissions").then(|| Reply::html(404))).await;
+    let own = source(quiet.port, json!({"credentials": credentials(quiet.port)}));
+    let codes: Vec<&str> = own.check().await.unwrap().iter().map(|advice| advice.code).collect();
+    assert_eq!(codes, ["identity", "not_encrypted"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_error_says_what_must_stay_secret() {
+    for status in [400, 401, 403, 404, 500] {
+        let (stub, own) = stub(move |asked| (asked.route != "token").then(|| Reply::html(status))).await;
+        let error = read(&own, people()).await.unwrap_err();
+        let told = format!("{error:?}");
+        assert!(!told.contains("token-") && !told.contains("on fire") && !told.contains("PRIVATE"), "{told}");
+        assert_ne!(error.kind, ErrorKind::Internal);
+        assert!(stub.count() > 0);
+    }
+}
