@@ -43,7 +43,10 @@ impl Server {
         while TcpStream::connect((Ipv4Addr::LOCALHOST, rest)).is_err()
             || TcpStream::connect((Ipv4Addr::LOCALHOST, grpc)).is_err()
         {
-            assert!(Instant::now() < patience, "the emulator did not start within 90 s");
+            assert!(
+                Instant::now() < patience,
+                "the emulator did not start within 90 s"
+            );
             wait(Duration::from_millis(100));
         }
         server
@@ -52,14 +55,23 @@ impl Server {
     /// Runs a statement; one that fails is a panic.
     pub fn sql(&self, text: &str) {
         let body = serde_json::json!({"configuration": {"query": {"query": text, "useLegacySql": false}}});
-        let answer = self.post(&format!("/bigquery/v2/projects/{PROJECT}/jobs"), &body.to_string());
-        assert!(!answer.contains("\"errorResult\"") && !answer.contains("\"error\":"), "{text}: {answer}");
+        let answer = self.post(
+            &format!("/bigquery/v2/projects/{PROJECT}/jobs"),
+            &body.to_string(),
+        );
+        assert!(
+            !answer.contains("\"errorResult\"") && !answer.contains("\"error\":"),
+            "{text}: {answer}"
+        );
     }
 
     /// Makes an empty dataset.
     pub fn dataset(&self, name: &str) {
         let body = serde_json::json!({"datasetReference": {"datasetId": name, "projectId": PROJECT}});
-        self.post(&format!("/bigquery/v2/projects/{PROJECT}/datasets"), &body.to_string());
+        self.post(
+            &format!("/bigquery/v2/projects/{PROJECT}/datasets"),
+            &body.to_string(),
+        );
     }
 
     /// Makes a table from JSON lines with the official client; `schema` is `name:TYPE,…`.
@@ -130,7 +142,10 @@ fn free_port() -> u16 {
         .port()
 }
 
-#[expect(clippy::disallowed_methods, reason = "tests of another process wait in real time")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests of another process wait in real time"
+)]
 fn wait(time: Duration) {
     std::thread::sleep(time);
 }

@@ -24,7 +24,7 @@ const POLL: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// A job that BigQuery has not ended so long after its time-out is given up.
-const GRACE: Duration = Duration::from_secs(60);
+const GRACE: Duration = Duration::from_secs(15);
 
 /// A job as the API has it (<https://cloud.google.com/bigquery/docs/reference/rest/v2/Job>).
 #[derive(Debug, Default, Deserialize)]
@@ -104,12 +104,19 @@ struct Progress {
     schema: TableSchema,
 }
 
-/// Columns of a query, without running it.
+/// What a query would do.
+pub(crate) struct Planned {
+    pub(crate) columns: Vec<Typed>,
+    /// Where it would run: BigQuery finds that out from the tables in it.
+    pub(crate) location: Option<String>,
+}
+
+/// Columns and location of a query, without running it.
 ///
 /// # Errors
 /// Whatever keeps BigQuery from understanding it, with its position; `not_a_query` when it is none.
-pub(crate) async fn dry_run(api: &Api, query: &Query) -> Result<Vec<Typed>, ConnectorError> {
-    let mut body = body(api, &query.whole());
+pub(crate) async fn dry_run(api: &Api, query: &Query) -> Result<Planned, ConnectorError> {
+    let mut body = body(api, &query.whole(), api.settings.location.as_deref());
     body["configuration"]["dryRun"] = json!(true);
     let call = Call::post(&["projects", &api.settings.project, "jobs"], &body);
     let failed = |fault: Fault| fault.told(&api.settings, Doing::DryRun(query));
@@ -128,13 +135,16 @@ pub(crate) async fn dry_run(api: &Api, query: &Query) -> Result<Vec<Typed>, Conn
             .with_hint("a model is one SELECT"));
         }
     }
-    let schema = job.statistics.query.schema;
-    schema
-        .map(|schema| schema.columns())
-        .ok_or_else(|| failed(Fault::Malformed("to a dry run has no schema")))
+    match job.statistics.query.schema {
+        Some(schema) => Ok(Planned {
+            columns: schema.columns(),
+            location: job.job_reference.location,
+        }),
+        None => Err(failed(Fault::Malformed("to a dry run has no schema"))),
+    }
 }
 
-fn body(api: &Api, sql: &str) -> Json {
+fn body(api: &Api, sql: &str, location: Option<&str>) -> Json {
     let settings = &api.settings;
     let mut query = json!({"query": sql, "useLegacySql": false});
     if let Some(dataset) = &settings.dataset {
@@ -144,7 +154,7 @@ fn body(api: &Api, sql: &str) -> Json {
         query["maximumBytesBilled"] = json!(bytes.to_string());
     }
     let mut reference = json!({"projectId": settings.project});
-    if let Some(location) = &settings.location {
+    if let Some(location) = location {
         reference["location"] = json!(location);
     }
     json!({"jobReference": reference, "configuration": {"query": query}})
@@ -175,7 +185,8 @@ pub(crate) struct Finished {
 }
 
 impl Running {
-    /// Starts `sql` as a job of a sync's run.
+    /// Starts `sql` as a job of a sync's run. Without a location an answer that is lost cannot be asked for
+    /// again, since jobs are found in their location alone.
     ///
     /// # Errors
     /// Whatever keeps the job from being inserted.
@@ -183,6 +194,7 @@ impl Running {
         api: &Arc<Api>,
         query: &Query,
         sql: &str,
+        location: Option<String>,
         request: &ReadRequest,
     ) -> Result<Self, ConnectorError> {
         let runtime = Handle::try_current().map_err(|_| internal("there is no runtime to read in"))?;
@@ -190,11 +202,11 @@ impl Running {
             api: Arc::clone(api),
             runtime,
             id: format!("outflow_{:032x}", rand::random::<u128>()),
-            location: api.settings.location.clone(),
+            location: api.settings.location.clone().or(location),
             started: Instant::now(),
             done: false,
         };
-        let mut body = body(api, sql);
+        let mut body = body(api, sql, running.location.as_deref());
         body["jobReference"]["jobId"] = json!(running.id);
         let configuration = &mut body["configuration"];
         configuration["labels"] = json!({

@@ -41,7 +41,7 @@ enum Rows {
 pub(crate) async fn columns(api: &Api, query: &Query) -> Result<Vec<Typed>, ConnectorError> {
     match query.table().filter(|table| !table.is_wildcard()) {
         Some(name) => Ok(table::describe(api, query, name).await?.columns),
-        None => job::dry_run(api, query).await,
+        None => Ok(job::dry_run(api, query).await?.columns),
     }
 }
 
@@ -57,8 +57,9 @@ impl Reader {
         request: &ReadRequest,
     ) -> Result<Self, ConnectorError> {
         let Some(name) = query.table().filter(|table| !table.is_wildcard()) else {
-            let columns = wanted(query, job::dry_run(api, query).await?, request)?;
-            return Self::of_query(api, storage, query, request, columns).await;
+            let planned = job::dry_run(api, query).await?;
+            let columns = wanted(query, planned.columns, request)?;
+            return Self::of_query(api, storage, query, request, columns, planned.location).await;
         };
         let table = table::describe(api, query, name).await?;
         let columns = wanted(query, table.columns, request)?;
@@ -68,7 +69,7 @@ impl Reader {
                 other => return other,
             }
         }
-        Self::of_query(api, storage, query, request, columns).await
+        Self::of_query(api, storage, query, request, columns, table.location).await
     }
 
     /// A table's rows as they lie there, without a query.
@@ -102,9 +103,10 @@ impl Reader {
         query: &Query,
         request: &ReadRequest,
         columns: Vec<Typed>,
+        location: Option<String>,
     ) -> Result<Self, ConnectorError> {
         let sql = query.select(&names(&columns));
-        let running = Running::start(api, query, &sql, request).await?;
+        let running = Running::start(api, query, &sql, location, request).await?;
         let job = running.finish(query).await?;
         let same = |(a, b): (&Typed, &Typed)| a.name.eq_ignore_ascii_case(&b.name);
         if job.columns.len() != columns.len() || !job.columns.iter().zip(&columns).all(same) {

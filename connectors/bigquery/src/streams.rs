@@ -1,11 +1,11 @@
 //! The streams of a session, read at once into one channel.
 
+use std::io::{Cursor, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow::buffer::Buffer;
 use arrow::datatypes::SchemaRef;
-use arrow::ipc::reader::StreamDecoder;
+use arrow::ipc::reader::StreamReader;
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1 as proto;
 use outflow_sdk::source::ReadEvent;
 use outflow_sdk::{ConnectorError, ErrorKind};
@@ -149,7 +149,6 @@ impl Stream {
     /// Reads from `offset` on until the server says that this was all.
     async fn follow(&mut self) -> Result<(), Broken> {
         let mut streaming = self.storage.rows(&self.name, self.offset).await?;
-        let mut decoder = decoder(&self.schema).ok_or_else(|| self.garbled())?;
         loop {
             let message = match tokio::time::timeout(MESSAGE, streaming.message()).await {
                 Ok(message) => message.map_err(StreamFault::Status)?,
@@ -166,33 +165,27 @@ impl Stream {
                 None if declared == 0 => continue,
                 None => return Err(self.garbled().into()),
             };
-            self.batch(&mut decoder, bytes, declared).await?;
+            self.batch(&bytes, declared).await?;
         }
     }
 
-    async fn batch(
-        &mut self,
-        decoder: &mut StreamDecoder,
-        bytes: Vec<u8>,
-        declared: u64,
-    ) -> Result<(), Halt> {
-        let mut buffer = Buffer::from_vec(bytes);
-        let mut rows = 0;
-        while !buffer.is_empty() {
-            let Some(batch) = decoder.decode(&mut buffer).map_err(|_| self.garbled())? else {
-                continue;
-            };
-            rows += batch.num_rows() as u64;
-            for part in self.layout.convert(&batch).map_err(Halt::Failed)? {
+    async fn batch(&mut self, bytes: &[u8], declared: u64) -> Result<(), Halt> {
+        // Schema and batch come apart, and are a stream of Arrow together.
+        let whole = Cursor::new(&self.schema).chain(Cursor::new(bytes));
+        let batches: Vec<_> = StreamReader::try_new(whole, None)
+            .and_then(Iterator::collect)
+            .map_err(|_| self.garbled())?;
+        let rows: u64 = batches.iter().map(|batch| batch.num_rows() as u64).sum();
+        if rows != declared {
+            return Err(self.garbled());
+        }
+        for batch in &batches {
+            for part in self.layout.convert(batch).map_err(Halt::Failed)? {
                 self.events
                     .send(Ok(ReadEvent::Batch(part)))
                     .await
                     .map_err(|_| Halt::Unheard)?;
             }
-        }
-        // What is left in the decoder is half a batch.
-        if rows != declared || decoder.finish().is_err() {
-            return Err(self.garbled());
         }
         self.offset += rows;
         self.total.fetch_add(rows, Ordering::Relaxed);
@@ -233,17 +226,9 @@ impl From<Halt> for Broken {
     }
 }
 
-fn decoder(schema: &[u8]) -> Option<StreamDecoder> {
-    let mut decoder = StreamDecoder::new();
-    let mut buffer = Buffer::from(schema);
-    while !buffer.is_empty() {
-        decoder.decode(&mut buffer).ok()?;
-    }
-    decoder.schema().is_some().then_some(decoder)
-}
-
 fn schema_of(session: &Session) -> Option<SchemaRef> {
-    decoder(&session.schema)?.schema()
+    let reader = StreamReader::try_new(Cursor::new(&session.schema), None).ok()?;
+    Some(reader.schema())
 }
 
 fn garbled(label: &str, what: &str) -> ConnectorError {

@@ -16,6 +16,8 @@ struct Table {
     kind: String,
     #[serde(default)]
     schema: TableSchema,
+    #[serde(default)]
+    location: Option<String>,
 }
 
 /// A table's columns.
@@ -23,6 +25,8 @@ pub(crate) struct Described {
     pub(crate) columns: Vec<Typed>,
     /// Whether its rows lie in BigQuery itself: only then are they read without a query.
     pub(crate) is_stored: bool,
+    /// Where it is.
+    pub(crate) location: Option<String>,
 }
 
 /// Looks at a table.
@@ -49,6 +53,7 @@ pub(crate) async fn describe(
     Ok(Described {
         columns: table.schema.columns(),
         is_stored: table.kind == "TABLE",
+        location: table.location,
     })
 }
 

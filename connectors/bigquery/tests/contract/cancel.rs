@@ -35,10 +35,17 @@ async fn a_job_that_nobody_waits_for_any_more_is_cancelled() {
 
 #[tokio::test]
 async fn a_job_that_may_have_been_inserted_is_cancelled_too() {
-    let stub = Rest::start(Data::people(10), |asked| (asked.route == "insert").then(Reply::nothing)).await;
+    let stub = Rest::start(Data::people(10), |asked| {
+        (asked.route == "insert").then(Reply::nothing)
+    })
+    .await;
     let slow = source(stub.port, json!({}));
     let read = slow.read(request(people(), &[]));
-    assert!(tokio::time::timeout(Duration::from_millis(1_000), read).await.is_err());
+    assert!(
+        tokio::time::timeout(Duration::from_millis(1_000), read)
+            .await
+            .is_err()
+    );
     wait_for_cancel(&stub).await;
 }
 

@@ -52,9 +52,11 @@ fn fixture(source: Arc<dyn Source>) -> Fixture {
     Fixture {
         source,
         model: Model::Table("shop.people".into()),
-        columns: ["id", "name", "note", "ltv", "born", "seen", "vip", "tags", "extra"]
-            .map(String::from)
-            .to_vec(),
+        columns: [
+            "id", "name", "note", "ltv", "born", "seen", "vip", "tags", "extra",
+        ]
+        .map(String::from)
+        .to_vec(),
         rows,
         empty: Model::Table("shop.nobody".into()),
         sql: Some(SqlFixture {

@@ -57,12 +57,7 @@ impl Drop for Cutter {
     }
 }
 
-async fn carry(
-    client: TcpStream,
-    server: u16,
-    count: &AtomicU64,
-    limit: impl Fn(u64, u64) -> Option<u64>,
-) {
+async fn carry(client: TcpStream, server: u16, count: &AtomicU64, limit: impl Fn(u64, u64) -> Option<u64>) {
     let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await else {
         return;
     };

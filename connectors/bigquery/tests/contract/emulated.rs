@@ -83,20 +83,30 @@ async fn every_type_arrives_as_it_is() {
         ("b'abc'", "616263"),
         ("DATE '9999-12-31'", "9999-12-31"),
         ("DATETIME '2026-01-01 01:00:00.5'", "2026-01-01T01:00:00.500"),
-        ("TIMESTAMP '2026-01-01 01:00:00.000001+01'", "2026-01-01T00:00:00.000001Z"),
+        (
+            "TIMESTAMP '2026-01-01 01:00:00.000001+01'",
+            "2026-01-01T00:00:00.000001Z",
+        ),
         ("TIME '10:00:00.25'", "10:00:00.25"),
         ("JSON '{\"a\": [1]}'", "{\"a\": [1]}"),
         ("[1, 2]", "[1, 2]"),
         ("STRUCT(1 AS a, 'x' AS b)", "{\"a\":1,\"b\":\"x\"}"),
         ("[STRUCT(1 AS a)]", "[{\"a\":1}]"),
         ("INTERVAL 90 MINUTE", "0-0 0 1:30:0"),
-        ("RANGE(DATE '2026-01-01', DATE '2026-02-01')", "[2026-01-01, 2026-02-01)"),
+        (
+            "RANGE(DATE '2026-01-01', DATE '2026-02-01')",
+            "[2026-01-01, 2026-02-01)",
+        ),
         ("CAST(NULL AS STRING)", "NULL"),
     ] {
         let batches = read(&source, sql(&format!("select {expression} as c"))).await;
         let batches = batches.unwrap_or_else(|error| panic!("{expression}: {error}"));
         let found = text(batches[0].column(0).as_ref(), 0);
-        assert_eq!(found.replace("\": ", "\":"), expected.replace("\": ", "\":"), "{expression}");
+        assert_eq!(
+            found.replace("\": ", "\":"),
+            expected.replace("\": ", "\":"),
+            "{expression}"
+        );
     }
 }
 
@@ -109,18 +119,25 @@ async fn what_is_wrong_with_a_model_is_told() {
         (sql("select nope from shop.people"), "missing_column"),
         (sql("select id form shop.people where"), "sql_syntax"),
     ] {
-        let (_, error) = read_counted(&source, request(model.clone(), &[])).await.unwrap_err();
+        let (_, error) = read_counted(&source, request(model.clone(), &[]))
+            .await
+            .unwrap_err();
         assert_eq!(error.kind, ErrorKind::Source { transient: false }, "{model:?}");
         assert_eq!(error.code, code, "{model:?}: {error}");
     }
-    let (_, error) = read_counted(&source, request(Model::Table("shop.peple".into()), &[])).await.unwrap_err();
+    let (_, error) = read_counted(&source, request(Model::Table("shop.peple".into()), &[]))
+        .await
+        .unwrap_err();
     assert_eq!(error.hint.as_deref(), Some("did you mean shop.people?"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_is_checked() {
     let advice = with_storage(server(), json!({})).check().await.unwrap();
-    assert_eq!(advice.iter().map(|advice| advice.code).collect::<Vec<_>>(), ["identity"]);
+    assert_eq!(
+        advice.iter().map(|advice| advice.code).collect::<Vec<_>>(),
+        ["identity"]
+    );
 }
 
 /// The official client reads what this one reads: the emulator is no invention of ours.
@@ -128,14 +145,33 @@ async fn a_connection_is_checked() {
 async fn the_official_client_reads_the_same() {
     let output = Command::new(python())
         .arg(here().join("bigquery_rows.py"))
-        .args([&server().rest.to_string(), PROJECT, "select * from shop.people order by id"])
+        .args([
+            &server().rest.to_string(),
+            PROJECT,
+            "select * from shop.people order by id",
+        ])
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let official: Vec<Vec<String>> = serde_json::from_slice(&output.stdout).unwrap();
-    let batches = read(&rest_only(server(), json!({})), sql("select * from shop.people order by id")).await.unwrap();
+    let batches = read(
+        &rest_only(server(), json!({})),
+        sql("select * from shop.people order by id"),
+    )
+    .await
+    .unwrap();
     let own: Vec<Vec<String>> = (0..batches[0].num_rows())
-        .map(|row| batches[0].columns().iter().map(|column| text(column.as_ref(), row)).collect())
+        .map(|row| {
+            batches[0]
+                .columns()
+                .iter()
+                .map(|column| text(column.as_ref(), row))
+                .collect()
+        })
         .collect();
     let plain = |rows: &[Vec<String>]| -> Vec<Vec<String>> {
         let cell = |text: &String| match text.parse::<f64>() {

@@ -6,7 +6,9 @@
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, Decimal128Array};
+use arrow::array::{
+    ArrayRef, Decimal128Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
 use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteOptions, write_message};
 use bytes::{BufMut, Bytes, BytesMut};
 use futures::StreamExt;
@@ -27,7 +29,11 @@ const MESSAGE_ROWS: usize = 500;
 #[derive(Clone, Debug)]
 pub enum Fault {
     /// Opening a session fails so, this many times.
-    Session { code: u16, message: &'static str, times: usize },
+    Session {
+        code: u16,
+        message: &'static str,
+        times: usize,
+    },
     /// Streams fail so after this many messages, this many times.
     Rows { code: u16, after: usize, times: usize },
     /// Streams end without a status after this many messages, this many times.
@@ -85,7 +91,8 @@ impl Storage {
                 let (stream, _) = listener.accept().await.unwrap();
                 let world = Arc::clone(&served);
                 tokio::spawn(async move {
-                    let service = hyper::service::service_fn(move |request| answer(request, Arc::clone(&world)));
+                    let service =
+                        hyper::service::service_fn(move |request| answer(request, Arc::clone(&world)));
                     let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
                         .serve_connection(TokioIo::new(stream), service)
                         .await;
@@ -186,7 +193,9 @@ impl World {
         let answer = proto::ReadSession {
             name: "projects/acme/locations/eu/sessions/s1".into(),
             streams: (0..self.streams)
-                .map(|at| proto::ReadStream { name: format!("stream-{at}") })
+                .map(|at| proto::ReadStream {
+                    name: format!("stream-{at}"),
+                })
                 .collect(),
             estimated_total_bytes_scanned: 4_096,
             schema: Some(proto::read_session::Schema::ArrowSchema(proto::ArrowSchema {
@@ -202,7 +211,12 @@ impl World {
             stream: request.read_stream.clone(),
             offset: request.offset,
         });
-        let at: usize = request.read_stream.strip_prefix("stream-").unwrap().parse().unwrap();
+        let at: usize = request
+            .read_stream
+            .strip_prefix("stream-")
+            .unwrap()
+            .parse()
+            .unwrap();
         let share = self.rows.div_ceil(self.streams);
         let (start, end) = (at * share, ((at + 1) * share).min(self.rows));
         let first = start + usize::try_from(request.offset).unwrap();
@@ -238,10 +252,12 @@ impl World {
         }
         framed(&proto::ReadRowsResponse {
             row_count: count,
-            rows: Some(proto::read_rows_response::Rows::ArrowRecordBatch(proto::ArrowRecordBatch {
-                serialized_record_batch: bytes,
-                ..proto::ArrowRecordBatch::default()
-            })),
+            rows: Some(proto::read_rows_response::Rows::ArrowRecordBatch(
+                proto::ArrowRecordBatch {
+                    serialized_record_batch: bytes,
+                    ..proto::ArrowRecordBatch::default()
+                },
+            )),
             ..proto::ReadRowsResponse::default()
         })
     }
@@ -251,7 +267,12 @@ fn people(rows: std::ops::Range<usize>) -> RecordBatch {
     let ids = || rows.clone().map(|n| i64::try_from(n).unwrap());
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("id", Arc::new(Int64Array::from_iter_values(ids()))),
-        ("name", Arc::new(StringArray::from_iter_values(ids().map(|n| format!("name {n} é"))))),
+        (
+            "name",
+            Arc::new(StringArray::from_iter_values(
+                ids().map(|n| format!("name {n} é")),
+            )),
+        ),
         (
             "seen",
             Arc::new(

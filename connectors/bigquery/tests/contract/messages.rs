@@ -23,7 +23,7 @@ async fn stub(odd: impl Fn(&Asked) -> Option<Reply> + Send + Sync + 'static) -> 
     (stub, own)
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_wrong_host() {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -37,8 +37,10 @@ async fn a_wrong_host() {
 
 #[tokio::test]
 async fn a_wrong_project() {
-    let words = "Access Denied: Project acme: User does not have bigquery.jobs.create permission in project acme.";
-    let (stub, own) = stub(move |asked| (asked.route == "query").then(|| Reply::refusal(403, "accessDenied", words))).await;
+    let words =
+        "Access Denied: Project acme: User does not have bigquery.jobs.create permission in project acme.";
+    let (stub, own) =
+        stub(move |asked| (asked.route == "query").then(|| Reply::refusal(403, "accessDenied", words))).await;
     let error = own.check().await.unwrap_err();
     assert_snapshot!(told(&error, stub.port), @"");
 }
@@ -47,13 +49,19 @@ async fn a_wrong_project() {
 async fn a_wrong_key() {
     let (stub, own) = stub(|asked| {
         (asked.route == "token").then(|| {
-            Reply::text(400, json!({"error": "invalid_grant", "error_description": "Invalid JWT Signature."}).to_string())
+            Reply::text(
+                400,
+                json!({"error": "invalid_grant", "error_description": "Invalid JWT Signature."}).to_string(),
+            )
         })
     })
     .await;
     let error = own.check().await.unwrap_err();
     assert_snapshot!(told(&error, stub.port), @"");
-    let error = source(stub.port, json!({"credentials": "{}"})).check().await.unwrap_err();
+    let error = source(stub.port, json!({"credentials": "{}"}))
+        .check()
+        .await
+        .unwrap_err();
     assert_snapshot!(told(&error, stub.port), @"");
 }
 
@@ -73,15 +81,21 @@ async fn a_missing_table() {
 #[tokio::test]
 async fn a_missing_column() {
     let words = "Unrecognized name: emial; Did you mean email? at [2:3]";
-    let (stub, own) = stub(move |asked| (asked.route == "dry_run").then(|| Reply::refusal(400, "invalidQuery", words))).await;
-    let error = read(&own, sql("select id,\n  emial from shop.people")).await.unwrap_err();
+    let (stub, own) =
+        stub(move |asked| (asked.route == "dry_run").then(|| Reply::refusal(400, "invalidQuery", words)))
+            .await;
+    let error = read(&own, sql("select id,\n  emial from shop.people"))
+        .await
+        .unwrap_err();
     assert_snapshot!(told(&error, stub.port), @"");
 }
 
 #[tokio::test]
 async fn a_missing_permission() {
     let words = "Access Denied: Table acme:shop.people: User does not have permission to query table acme:shop.people, or perhaps it does not exist in location US.";
-    let (stub, own) = stub(move |asked| (asked.route == "dry_run").then(|| Reply::refusal(403, "accessDenied", words))).await;
+    let (stub, own) =
+        stub(move |asked| (asked.route == "dry_run").then(|| Reply::refusal(403, "accessDenied", words)))
+            .await;
     let error = read(&own, people()).await.unwrap_err();
     assert_snapshot!(told(&error, stub.port), @"");
 }
@@ -98,22 +112,37 @@ async fn a_column_that_the_model_lacks() {
 async fn a_good_connection_tells_who_it_is_and_what_is_too_much() {
     let (stub, own) = stub(|_| None).await;
     let advice = own.check().await.unwrap();
-    let lines: Vec<String> = advice.iter().map(|advice| format!("{}: {}", advice.code, advice.message)).collect();
+    let lines: Vec<String> = advice
+        .iter()
+        .map(|advice| format!("{}: {}", advice.code, advice.message))
+        .collect();
     assert_snapshot!(lines.join("\n").replace(&stub.port.to_string(), "PORT"), @"");
     // Where nobody tells of permissions, nothing is said of them.
-    let quiet = Rest::start(Data::people(10), |asked| (asked.route == "permissions").then(|| Reply::html(404))).await;
+    let quiet = Rest::start(Data::people(10), |asked| {
+        (asked.route == "permissions").then(|| Reply::html(404))
+    })
+    .await;
     let own = source(quiet.port, json!({"credentials": credentials(quiet.port)}));
-    let codes: Vec<&str> = own.check().await.unwrap().iter().map(|advice| advice.code).collect();
+    let codes: Vec<&str> = own
+        .check()
+        .await
+        .unwrap()
+        .iter()
+        .map(|advice| advice.code)
+        .collect();
     assert_eq!(codes, ["identity", "not_encrypted"]);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn no_error_says_what_must_stay_secret() {
     for status in [400, 401, 403, 404, 500] {
         let (stub, own) = stub(move |asked| (asked.route != "token").then(|| Reply::html(status))).await;
         let error = read(&own, people()).await.unwrap_err();
         let told = format!("{error:?}");
-        assert!(!told.contains("token-") && !told.contains("on fire") && !told.contains("PRIVATE"), "{told}");
+        assert!(
+            !told.contains("token-") && !told.contains("on fire") && !told.contains("PRIVATE"),
+            "{told}"
+        );
         assert_ne!(error.kind, ErrorKind::Internal);
         assert!(stub.count() > 0);
     }

@@ -14,7 +14,9 @@ const ROWS: usize = 10_000;
 #[tokio::test]
 async fn pages_are_read_to_the_last_with_their_place_in_time_and_space() {
     let stub = Rest::start(Data::people(ROWS), |_| None).await;
-    let (batches, receipt) = read_counted(&source(stub.port, json!({})), request(people(), &[])).await.unwrap();
+    let (batches, receipt) = read_counted(&source(stub.port, json!({})), request(people(), &[]))
+        .await
+        .unwrap();
     has_each_once(&batches, ROWS);
     assert!(receipt.complete && receipt.bytes_scanned == Some(1_048_576));
     assert!(receipt.query_id.unwrap().starts_with("outflow_"));
@@ -29,7 +31,11 @@ async fn pages_are_read_to_the_last_with_their_place_in_time_and_space() {
     // Each page was asked for where the data are, and with exact instants.
     let pages = stub.asked("page");
     assert_eq!(pages.len(), 3);
-    assert!(pages.iter().all(|page| page.query["formatOptions.useInt64Timestamp"] == "true"));
+    assert!(
+        pages
+            .iter()
+            .all(|page| page.query["formatOptions.useInt64Timestamp"] == "true")
+    );
     let insert = &stub.asked("insert")[0].body;
     assert_eq!(
         insert["configuration"]["labels"],
@@ -41,10 +47,15 @@ async fn pages_are_read_to_the_last_with_their_place_in_time_and_space() {
 async fn only_the_columns_asked_for_are_selected() {
     let stub = Rest::start(Data::people(0), |_| None).await;
     let columns = ["AMOUNT", "Id"];
-    let (_, receipt) = read_counted(&source(stub.port, json!({})), request(people(), &columns)).await.unwrap();
+    let (_, receipt) = read_counted(&source(stub.port, json!({})), request(people(), &columns))
+        .await
+        .unwrap();
     assert_eq!(receipt.rows, 0);
     let sent = &stub.asked("insert")[0].body["configuration"]["query"];
-    assert_eq!(sent["query"], "SELECT `id`, `amount` FROM (\nselect * from shop.people\n)");
+    assert_eq!(
+        sent["query"],
+        "SELECT `id`, `amount` FROM (\nselect * from shop.people\n)"
+    );
     assert_eq!(sent["useLegacySql"], false);
 }
 
@@ -65,7 +76,10 @@ async fn every_call_survives_what_passes() {
             })
             .await;
             let batches = read(&source(stub.port, json!({})), people()).await;
-            has_each_once(&batches.unwrap_or_else(|error| panic!("{route} {kind}: {error}")), 100);
+            has_each_once(
+                &batches.unwrap_or_else(|error| panic!("{route} {kind}: {error}")),
+                100,
+            );
             assert_eq!(stub.asked(route).len(), 2, "{route} {kind}");
         }
     }
@@ -87,29 +101,46 @@ async fn answers_cut_at_any_place_are_asked_for_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_stays_cut_is_an_error() {
-    for (page, cut) in [(0, 1), (1, 1), (1, 5_000), (2, 100_000)] {
+    let read = |(page, cut)| async move {
         let stub = Rest::start(Data::people(ROWS), move |asked| {
-            let later = asked.query.get("startIndex").map_or(1, |_| 0);
-            let at = asked.query.get("pageToken").map_or(later, |token| if token == "at-4000" { 1 } else { 2 });
-            (asked.route == "page" && at == page).then(|| Reply::json(&json!({"jobComplete": true,
-                "totalRows": "10000", "rows": vec![json!({"f": [{"v": "x".repeat(50)}]}); 5_000]})).cut_after(cut))
+            let at = match asked.query.get("pageToken").map(String::as_str) {
+                None => 0,
+                Some("at-4000") => 1,
+                Some(_) => 2,
+            };
+            let rows = vec![json!({"f": [{"v": "x".repeat(50)}]}); 5_000];
+            let whole = json!({"jobComplete": true, "totalRows": "10000", "rows": rows});
+            (asked.route == "page" && at == page).then(|| Reply::json(&whole).cut_after(cut))
         })
         .await;
-        let (rows, error) = read_counted(&source(stub.port, json!({})), request(people(), &[])).await.unwrap_err();
+        let (rows, error) = read_counted(&source(stub.port, json!({})), request(people(), &[]))
+            .await
+            .unwrap_err();
         assert!(rows < ROWS as u64);
-        assert_eq!(error.kind, ErrorKind::Source { transient: true }, "{page} {cut}: {error}");
+        assert_eq!(
+            error.kind,
+            ErrorKind::Source { transient: true },
+            "{page} {cut}: {error}"
+        );
         assert_eq!(error.code, "connection_lost");
-    }
+    };
+    futures::future::join_all([(0, 1), (1, 1), (1, 5_000), (2, 100_000)].map(read)).await;
 }
 
 #[tokio::test]
 async fn a_page_that_was_cut_and_mended_is_an_error() {
     let stub = Rest::start(Data::people(ROWS), |asked| {
-        (asked.route == "page" && asked.nth > 0).then(|| Reply::text(200, "{\"jobComplete\": true, \"rows\": []}"))
+        (asked.route == "page" && asked.nth > 0)
+            .then(|| Reply::text(200, "{\"jobComplete\": true, \"rows\": []}"))
     })
     .await;
-    let (_, error) = read_counted(&source(stub.port, json!({})), request(people(), &[])).await.unwrap_err();
-    assert_eq!((error.code, error.kind), ("unexpected_answer", ErrorKind::Contract));
+    let (_, error) = read_counted(&source(stub.port, json!({})), request(people(), &[]))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.code, error.kind),
+        ("unexpected_answer", ErrorKind::Contract)
+    );
 }
 
 #[tokio::test]
@@ -117,15 +148,23 @@ async fn rows_that_lack_are_noticed() {
     for lacking in [1, 100, 2_000] {
         let stub = Rest::start(Data::people(ROWS), move |asked| {
             // The last page is shorter than it should be, and says that it is the last.
-            let last = asked.query.get("pageToken").is_some_and(|token| token == "at-8000");
+            let last = asked
+                .query
+                .get("pageToken")
+                .is_some_and(|token| token == "at-8000");
             (asked.route == "page" && last).then(|| {
                 let rows = &Data::people(ROWS).rows[8_000..ROWS - lacking];
                 Reply::json(&json!({"jobComplete": true, "totalRows": "10000", "rows": rows}))
             })
         })
         .await;
-        let (_, error) = read_counted(&source(stub.port, json!({})), request(people(), &[])).await.unwrap_err();
-        assert_eq!((error.code, error.kind.clone()), ("unexpected_answer", ErrorKind::Contract));
+        let (_, error) = read_counted(&source(stub.port, json!({})), request(people(), &[]))
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (error.code, error.kind.clone()),
+            ("unexpected_answer", ErrorKind::Contract)
+        );
         assert!(error.message.contains("nothing of this read is used"), "{error}");
     }
 }
@@ -137,7 +176,10 @@ async fn a_page_token_that_expired_is_replaced_by_the_place() {
         expired.then(|| Reply::refusal(400, "invalid", "Invalid page token"))
     })
     .await;
-    has_each_once(&read(&source(stub.port, json!({})), people()).await.unwrap(), ROWS);
+    has_each_once(
+        &read(&source(stub.port, json!({})), people()).await.unwrap(),
+        ROWS,
+    );
     let starts: Vec<String> = stub
         .asked("page")
         .iter()
@@ -148,15 +190,25 @@ async fn a_page_token_that_expired_is_replaced_by_the_place() {
 
 #[tokio::test]
 async fn pages_that_lead_nowhere_are_an_error() {
-    for rows in [json!([]), json!([{"f": [{"v": "1"}, {"v": "a"}, {"v": "0.0"}, {"v": "1"}]}])] {
+    for rows in [
+        json!([]),
+        json!([{"f": [{"v": "1"}, {"v": "a"}, {"v": "0.0"}, {"v": "1"}]}]),
+    ] {
         let stub = Rest::start(Data::people(ROWS), move |asked| {
             (asked.route == "page").then(|| {
-                Reply::json(&json!({"jobComplete": true, "totalRows": "10000", "rows": rows, "pageToken": "at-0"}))
+                Reply::json(
+                    &json!({"jobComplete": true, "totalRows": "10000", "rows": rows, "pageToken": "at-0"}),
+                )
             })
         })
         .await;
-        let (_, error) = read_counted(&source(stub.port, json!({})), request(people(), &[])).await.unwrap_err();
-        assert_eq!((error.code, error.kind), ("unexpected_answer", ErrorKind::Contract));
+        let (_, error) = read_counted(&source(stub.port, json!({})), request(people(), &[]))
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (error.code, error.kind),
+            ("unexpected_answer", ErrorKind::Contract)
+        );
     }
 }
 
@@ -164,7 +216,9 @@ async fn pages_that_lead_nowhere_are_an_error() {
 async fn a_value_of_another_type_names_its_column_and_row() {
     let data = Data::one(json!({"name": "born", "type": "DATE"}), json!("ann@example.com"));
     let stub = Rest::start(data, |_| None).await;
-    let (_, error) = read_counted(&source(stub.port, json!({})), request(people(), &[])).await.unwrap_err();
+    let (_, error) = read_counted(&source(stub.port, json!({})), request(people(), &[]))
+        .await
+        .unwrap_err();
     assert_eq!(
         error.message,
         "the model's SQL: column 'born' of row 1 holds something that is no value of its type"
@@ -176,8 +230,13 @@ async fn a_type_that_is_not_known_is_refused_by_name_where_it_is_wanted() {
     let mut data = Data::people(5);
     data.fields.as_array_mut().unwrap()[1] = json!({"name": "vector", "type": "EMBEDDING"});
     let stub = Rest::start(data, |_| None).await;
-    let (_, error) = read_counted(&source(stub.port, json!({})), request(people(), &[])).await.unwrap_err();
+    let (_, error) = read_counted(&source(stub.port, json!({})), request(people(), &[]))
+        .await
+        .unwrap_err();
     assert_eq!(error.code, "unsupported_type");
-    assert!(error.message.contains("'vector' has the type EMBEDDING"), "{error}");
+    assert!(
+        error.message.contains("'vector' has the type EMBEDDING"),
+        "{error}"
+    );
     assert_eq!(stub.asked("insert").len(), 0, "nothing ran for it");
 }

@@ -237,7 +237,13 @@ async fn read(stream: &mut TcpStream, world: &World) -> Option<Asked> {
     let query: BTreeMap<String, String> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     let body = serde_json::from_slice(&bytes[head_end + 4..]).unwrap_or_default();
     let route = route(&method, path, &query, &body);
-    let nth = world.log.lock().unwrap().iter().filter(|asked| asked.route == route).count();
+    let nth = world
+        .log
+        .lock()
+        .unwrap()
+        .iter()
+        .filter(|asked| asked.route == route)
+        .count();
     Some(Asked {
         method,
         route,
@@ -279,8 +285,10 @@ fn usual(asked: &Asked, world: &World) -> Reply {
         }
     }
     match asked.route {
-        "dry_run" => Reply::json(&json!({"status": {"state": "DONE"}, "statistics": {"query": {
-            "statementType": "SELECT", "schema": {"fields": data.fields}, "totalBytesProcessed": "1048576"}}})),
+        "dry_run" => Reply::json(
+            &json!({"jobReference": {"location": LOCATION}, "status": {"state": "DONE"}, "statistics": {"query": {
+            "statementType": "SELECT", "schema": {"fields": data.fields}, "totalBytesProcessed": "1048576"}}}),
+        ),
         "insert" => {
             let id = asked.body["jobReference"]["jobId"].as_str().unwrap_or_default();
             if !world.jobs.lock().unwrap().insert(id.to_owned()) {
@@ -290,12 +298,17 @@ fn usual(asked: &Asked, world: &World) -> Reply {
         }
         "job" => Reply::json(&job(id, "DONE")),
         "cancel" => Reply::json(&json!({"job": job(id, "RUNNING")})),
-        "poll" => Reply::json(&json!({"jobComplete": true, "totalRows": data.rows.len().to_string(),
-            "schema": {"fields": selected(world, id)}})),
+        "poll" => Reply::json(
+            &json!({"jobComplete": true, "totalRows": data.rows.len().to_string(),
+            "schema": {"fields": selected(world, id)}}),
+        ),
         "page" => page(asked, data),
         "query" => Reply::json(&json!({"jobComplete": true, "totalRows": "1",
             "rows": [{"f": [{"v": "reader@acme.iam.gserviceaccount.com"}]}]})),
-        "table" => Reply::json(&json!({"type": data.table_kind, "schema": {"fields": data.fields}})),
+        "table" => Reply::json(
+            &json!({"type": data.table_kind, "schema": {"fields": data.fields},
+            "location": LOCATION}),
+        ),
         "tables" => Reply::json(&json!({"tables": [{"tableReference": {"tableId": "people"}}]})),
         "permissions" => Reply::json(&json!({"permissions": ["bigquery.tables.updateData"]})),
         "token" => Reply::json(&json!({"access_token": format!("token-{}", asked.nth), "expires_in": 3600})),
@@ -330,7 +343,10 @@ fn selected(world: &World, id: &str) -> Json {
 fn page(asked: &Asked, data: &Data) -> Reply {
     let start = match asked.query.get("pageToken") {
         Some(token) => token.strip_prefix("at-").unwrap().parse().unwrap(),
-        None => asked.query.get("startIndex").map_or(0, |start| start.parse().unwrap()),
+        None => asked
+            .query
+            .get("startIndex")
+            .map_or(0, |start| start.parse().unwrap()),
     };
     let end = (start + data.page).min(data.rows.len());
     let mut page = json!({"jobComplete": true, "totalRows": data.rows.len().to_string(),

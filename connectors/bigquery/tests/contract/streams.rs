@@ -27,7 +27,10 @@ async fn a_large_result_comes_as_arrow_with_the_values_of_rest() {
     let (rest, storage, own) = both(ROWS, Vec::new()).await;
     let (batches, receipt) = read_counted(&own, request(people(), &[])).await.unwrap();
     has_each_once(&batches, ROWS);
-    assert_eq!((receipt.rows, receipt.bytes_scanned), (ROWS as u64, Some(1_048_576)));
+    assert_eq!(
+        (receipt.rows, receipt.bytes_scanned),
+        (ROWS as u64, Some(1_048_576))
+    );
     assert_eq!(rest.asked("page").len(), 0);
     assert_eq!(storage.asked().len(), 3);
     let session = &storage.sessions()[0];
@@ -38,7 +41,10 @@ async fn a_large_result_comes_as_arrow_with_the_values_of_rest() {
         let mut rows: Vec<String> = Vec::new();
         for batch in batches {
             for row in 0..batch.num_rows() {
-                let cells = batch.columns().iter().map(|column| crate::shared::text(column.as_ref(), row));
+                let cells = batch
+                    .columns()
+                    .iter()
+                    .map(|column| crate::shared::text(column.as_ref(), row));
                 rows.push(cells.collect::<Vec<_>>().join("|"));
             }
         }
@@ -70,14 +76,27 @@ async fn a_table_is_read_without_a_query() {
     has_each_once(&batches, ROWS);
     assert_eq!(batches[0].num_columns(), 2);
     assert_eq!(receipt.bytes_scanned, Some(4_096));
-    assert_eq!(receipt.query_id.as_deref(), Some("projects/acme/locations/eu/sessions/s1"));
+    assert_eq!(
+        receipt.query_id.as_deref(),
+        Some("projects/acme/locations/eu/sessions/s1")
+    );
     assert_eq!((rest.asked("insert").len(), rest.asked("dry_run").len()), (0, 0));
     let session = &storage.sessions()[0];
     assert_eq!(session.table, "projects/acme/datasets/shop/tables/people");
-    assert_eq!(session.read_options.as_ref().unwrap().selected_fields, ["id", "name"]);
-    assert!(storage.authorizations().iter().all(|token| token.as_deref() == Some("Bearer token-0")));
+    assert_eq!(
+        session.read_options.as_ref().unwrap().selected_fields,
+        ["id", "name"]
+    );
+    assert!(
+        storage
+            .authorizations()
+            .iter()
+            .all(|token| token.as_deref() == Some("Bearer token-0"))
+    );
     let settings = json!({"storage_base_url": storage.url(), "maximum_bytes_billed": 1_000});
-    let (_, error) = read_counted(&source(rest.port, settings), asked).await.unwrap_err();
+    let (_, error) = read_counted(&source(rest.port, settings), asked)
+        .await
+        .unwrap_err();
     assert_eq!(error.code, "bytes_billed_limit");
 }
 
@@ -85,7 +104,11 @@ async fn a_table_is_read_without_a_query() {
 async fn without_the_permission_the_rows_come_by_rest() {
     for code in [5, 7, 12] {
         let message = "no bigquery.readsessions.create";
-        let faults = vec![Fault::Session { code, message, times: 99 }];
+        let faults = vec![Fault::Session {
+            code,
+            message,
+            times: 99,
+        }];
         let (rest, _storage, own) = both(ROWS, faults).await;
         has_each_once(&read(&own, people()).await.unwrap(), ROWS);
         assert!(rest.asked("page").len() > 1, "{code}");
@@ -98,12 +121,24 @@ async fn streams_that_break_are_taken_up_where_they_broke() {
     // Unavailable, Internal, Unknown, Cancelled, ResourceExhausted, DeadlineExceeded.
     for code in [14, 13, 2, 1, 8, 4] {
         for after in [0, 1, 7] {
-            let faults = vec![Fault::Rows { code, after, times: 2 }];
+            let faults = vec![Fault::Rows {
+                code,
+                after,
+                times: 2,
+            }];
             let (_rest, storage, own) = both(ROWS, faults).await;
             has_each_once(&read(&own, people()).await.unwrap(), ROWS);
             let offset = i64::try_from(after * 500).unwrap();
-            let again = storage.asked().iter().filter(|rows| rows.offset == offset).count();
-            assert!(storage.asked().len() == 5 && again >= 2, "{code} {after}: {:?}", storage.asked());
+            let again = storage
+                .asked()
+                .iter()
+                .filter(|rows| rows.offset == offset)
+                .count();
+            assert!(
+                storage.asked().len() == 5 && again >= 2,
+                "{code} {after}: {:?}",
+                storage.asked()
+            );
         }
     }
 }
@@ -137,20 +172,39 @@ async fn connections_cut_at_any_place_lose_and_repeat_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_stays_broken_is_an_error() {
     let faults = vec![
-        Fault::Rows { code: 14, after: 3, times: 1 },
-        Fault::Rows { code: 14, after: 0, times: 99 },
+        Fault::Rows {
+            code: 14,
+            after: 3,
+            times: 1,
+        },
+        Fault::Rows {
+            code: 14,
+            after: 0,
+            times: 99,
+        },
     ];
     let (_rest, _storage, own) = both(ROWS, faults).await;
     let (rows, error) = read_counted(&own, request(people(), &[])).await.unwrap_err();
     assert!(rows < ROWS as u64);
-    assert_eq!((error.code, error.kind.clone()), ("storage_unavailable", ErrorKind::Source { transient: true }));
+    assert_eq!(
+        (error.code, error.kind.clone()),
+        ("storage_unavailable", ErrorKind::Source { transient: true })
+    );
     assert!(!error.message.contains("ann@example.com"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_expired_is_an_error() {
     for code in [5, 9] {
-        let (_rest, _storage, own) = both(ROWS, vec![Fault::Rows { code, after: 2, times: 99 }]).await;
+        let (_rest, _storage, own) = both(
+            ROWS,
+            vec![Fault::Rows {
+                code,
+                after: 2,
+                times: 99,
+            }],
+        )
+        .await;
         let (rows, error) = read_counted(&own, request(people(), &[])).await.unwrap_err();
         assert!(rows < ROWS as u64);
         assert_eq!(error.code, "storage_refused", "{error}");
@@ -159,18 +213,34 @@ async fn a_session_that_expired_is_an_error() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_lack_or_lie_are_noticed() {
-    for faults in [vec![Fault::Short(1)], vec![Fault::Short(7)], vec![Fault::Lie], vec![Fault::Garble]] {
+    for faults in [
+        vec![Fault::Short(1)],
+        vec![Fault::Short(7)],
+        vec![Fault::Lie],
+        vec![Fault::Garble],
+    ] {
         let shown = format!("{faults:?}");
         let (_rest, _storage, own) = both(ROWS, faults).await;
         let (_, error) = read_counted(&own, request(people(), &[])).await.unwrap_err();
-        assert_eq!((error.code, error.kind.clone()), ("unexpected_answer", ErrorKind::Contract), "{shown}");
-        assert!(error.message.contains("nothing of this read is used"), "{shown}: {error}");
+        assert_eq!(
+            (error.code, error.kind.clone()),
+            ("unexpected_answer", ErrorKind::Contract),
+            "{shown}"
+        );
+        assert!(
+            error.message.contains("nothing of this read is used"),
+            "{shown}: {error}"
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_are_tried_again_while_that_may_help() {
-    let faults = vec![Fault::Session { code: 14, message: "later", times: 2 }];
+    let faults = vec![Fault::Session {
+        code: 14,
+        message: "later",
+        times: 2,
+    }];
     let (rest, storage, own) = both(ROWS, faults).await;
     has_each_once(&read(&own, people()).await.unwrap(), ROWS);
     assert_eq!((storage.sessions().len(), rest.asked("page").len()), (3, 0));
