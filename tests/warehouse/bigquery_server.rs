@@ -74,6 +74,23 @@ impl Server {
         );
     }
 
+    /// Makes an empty table; `schema` is `name:TYPE,…`, or `name:TYPE:REPEATED`.
+    pub fn table(&self, dataset: &str, table: &str, schema: &str) {
+        let field = |column: &str| {
+            let mut parts = column.split(':');
+            let (name, kind) = (parts.next(), parts.next());
+            serde_json::json!({"name": name, "type": kind, "mode": parts.next().unwrap_or("NULLABLE")})
+        };
+        let fields: Vec<_> = schema.split(',').map(field).collect();
+        let body = serde_json::json!({
+            "tableReference": {"projectId": PROJECT, "datasetId": dataset, "tableId": table},
+            "schema": {"fields": fields},
+        });
+        let path = format!("/bigquery/v2/projects/{PROJECT}/datasets/{dataset}/tables");
+        let answer = self.post(&path, &body.to_string());
+        assert!(answer.starts_with("HTTP/1.1 200"), "{table}: {answer}");
+    }
+
     /// Makes a table from JSON lines with the official client; `schema` is `name:TYPE,…`.
     pub fn load(&self, table: &str, schema: &str, lines: &str) {
         let mut load = Command::new(python())

@@ -300,22 +300,25 @@ impl Telling<'_> {
 
     fn missing(&self) -> ConnectorError {
         let words = self.words();
-        let (code, hint) = if words.contains("Not found: Table") || words.contains("Not found: View") {
+        let lower = words.to_lowercase();
+        let is = |what: &str| lower.contains(&format!("not found: {what}"));
+        let (code, hint) = if is("table") || is("view") {
             (
                 "missing_table",
                 self.elsewhere("check the table's name and dataset, and that the principal may read it"),
             )
-        } else if words.contains("Not found: Dataset") {
+        } else if is("dataset") {
             ("missing_dataset", self.elsewhere("check the dataset's name"))
-        } else if words.contains("Not found: Project") {
+        } else if is("project") {
             (
                 "missing_project",
                 "check `project:` of the source: the id, not the name".to_owned(),
             )
-        } else if words.contains("Not found: Job") || words.contains("Not found: job") {
+        } else if is("job") {
+            let label = self.label();
             return passing(
                 "job_lost",
-                format!("{}: BigQuery does not know the job any more", self.label()),
+                format!("{label}: BigQuery does not know the job any more"),
             )
             .with_hint("run it again; with a `location:`, check that it is the data's");
         } else {

@@ -60,7 +60,7 @@ fn fixture(source: Arc<dyn Source>) -> Fixture {
         rows,
         empty: Model::Table("shop.nobody".into()),
         sql: Some(SqlFixture {
-            good: "SELECT * FROM shop.people -- all of them".into(),
+            good: "SELECT * FROM shop.people -- all of them\n".into(),
             writing: "DELETE FROM shop.people WHERE true".into(),
             malformed: "SELECT id FORM shop.people".into(),
         }),

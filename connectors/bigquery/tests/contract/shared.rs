@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::Int64Type;
+use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
 use futures::StreamExt;
 use outflow_bigquery::DESCRIPTOR;
 use outflow_sdk::ConnectorError;
 use outflow_sdk::descriptor::OpenContext;
 use outflow_sdk::source::{Model, ReadEvent, ReadReceipt, ReadRequest, Source};
+use outflow_sdk::value::Value;
 use serde_json::{Value as Json, json};
 
 /// A key of nobody, whose tokens the stub gives out.
@@ -104,5 +105,10 @@ pub fn text(array: &dyn Array, row: usize) -> String {
     if array.is_null(row) {
         return "NULL".into();
     }
-    arrow::util::display::array_value_to_string(array, row).unwrap()
+    match array.data_type() {
+        DataType::Timestamp(..) => {
+            Value::Timestamp(array.as_primitive::<TimestampMicrosecondType>().value(row)).to_string()
+        }
+        _ => arrow::util::display::array_value_to_string(array, row).unwrap(),
+    }
 }
