@@ -35,6 +35,8 @@ fn assert_committed(name: &str, text: &str) {
 
 #[cfg(all(
     feature = "lake",
+    feature = "redshift",
+    feature = "bigquery",
     feature = "hubspot",
     feature = "mailchimp",
     feature = "marketing-cloud"
@@ -229,4 +231,35 @@ fn the_marketing_cloud_example_loads() {
     assert_eq!(sync.object, "data_extension");
     assert_eq!(sync.options["data_extension"], "customers");
     assert_eq!(sync.fields.len(), 8);
+}
+
+#[cfg(all(feature = "redshift", feature = "hubspot"))]
+#[test]
+fn the_redshift_example_loads() {
+    warehouse_example_loads("example-redshift.yaml");
+}
+
+#[cfg(all(feature = "bigquery", feature = "hubspot"))]
+#[test]
+fn the_bigquery_example_loads() {
+    warehouse_example_loads("example-bigquery.yaml");
+}
+
+/// Loads an example whose connections are in the comment at its top.
+#[cfg(all(any(feature = "redshift", feature = "bigquery"), feature = "hubspot"))]
+fn warehouse_example_loads(name: &str) {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings").join(name);
+    let text = std::fs::read_to_string(example).unwrap();
+    let project: String = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("#   "))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let folder = Folder::new(&[("outflow.yaml", &project)]);
+    folder.write("mappings/example.yaml", text.as_bytes());
+    let loaded = offline(folder.path());
+    let shown = rendered(&loaded);
+    assert!(!loaded.has_errors(), "{shown}");
+    let project = loaded.project.unwrap();
+    assert_eq!(project.sync("warehouse_customers").unwrap().fields.len(), 5);
 }
