@@ -156,6 +156,7 @@ async fn an_outage_is_an_error_after_some_patience() {
     assert_eq!((rows, error.code), (0, "warehouse_unavailable"));
     assert_eq!(error.kind, ErrorKind::Source { transient: true });
     assert!(error.message.contains("HTTP 503"), "{error}");
+    assert!(!error.message.contains("on fire"), "{error}");
 }
 
 #[tokio::test]

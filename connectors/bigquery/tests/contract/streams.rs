@@ -12,7 +12,7 @@ use crate::grpc::{Fault, Storage};
 use crate::rest::{Data, Rest};
 use crate::shared::{credentials, has_each_once, people, read, read_counted, request, source};
 
-const ROWS: usize = 30_000;
+const ROWS: usize = 12_000;
 
 /// Both APIs, and a source on them.
 async fn both(rows: usize, faults: Vec<Fault>) -> (Rest, Storage, Arc<dyn Source>) {
@@ -161,7 +161,7 @@ async fn connections_cut_at_any_place_lose_and_repeat_nothing() {
     let whole = Cutter::counting(storage.port).await;
     read(&through(&whole), people()).await.unwrap();
     let total = whole.answered();
-    assert!(total > 1_000_000, "{total}");
+    assert!(total > 300_000, "{total}");
     for place in (0..20).map(|part| 1 + total * part / 20) {
         let cutter = Cutter::start(storage.port, place, 1).await;
         let batches = read(&through(&cutter), people()).await;
