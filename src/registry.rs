@@ -42,6 +42,8 @@ pub fn sources() -> Vec<SourceDescriptor> {
         outflow_redshift::REDSHIFT,
         #[cfg(feature = "redshift")]
         outflow_redshift::POSTGRES,
+        #[cfg(feature = "bigquery")]
+        outflow_bigquery::DESCRIPTOR,
     ]
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use outflow_sdk::ConnectorError;
+use outflow_sdk::names::choices_hint;
 
 use crate::messages;
 use crate::open::Format;
@@ -173,7 +174,7 @@ impl Catalogue {
         let hint = if self.tables.is_empty() {
             "it holds no CSV, Parquet, JSON lines or SQLite files".to_owned()
         } else {
-            messages::choices_hint(name, "tables", names)
+            choices_hint(name, "tables", names)
         };
         ConnectorError::source(
             "missing_table",

@@ -5,6 +5,7 @@ use std::io::Read;
 
 use csv_core::{ReadFieldResult, Reader, ReaderBuilder};
 use outflow_sdk::ConnectorError;
+use outflow_sdk::names::project;
 use outflow_sdk::source::Column;
 
 use crate::cell::Cell;
@@ -12,7 +13,6 @@ use crate::columns::{Batcher, MAX_CELL};
 use crate::config::CsvSettings;
 use crate::kind::Kind;
 use crate::messages;
-use crate::projection::project;
 use crate::sink::{Cancel, Flow, Sink, Tally};
 use crate::stamp::{FileRef, Stamp};
 

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use outflow_sdk::ConnectorError;
+use outflow_sdk::names::choices_hint;
 use outflow_sdk::source::Column;
 use rusqlite::config::DbConfig;
 use rusqlite::fallible_iterator::FallibleIterator;
@@ -211,9 +212,8 @@ impl Session<'_> {
         let problem = if let Some(name) = words.strip_prefix("no such column: ") {
             let columns = self.known_columns();
             let bare = name.rsplit('.').next().unwrap_or(name);
-            ConnectorError::source("missing_column", format!("there is no column '{name}'")).with_hint(
-                messages::choices_hint(bare, "columns", columns.iter().map(String::as_str)),
-            )
+            ConnectorError::source("missing_column", format!("there is no column '{name}'"))
+                .with_hint(choices_hint(bare, "columns", columns.iter().map(String::as_str)))
         } else if words.starts_with("ambiguous column name") {
             ConnectorError::source("ambiguous_column", words)
                 .with_hint("say whose column it is: TABLE.COLUMN")

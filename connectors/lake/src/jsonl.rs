@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 
 use outflow_sdk::ConnectorError;
+use outflow_sdk::names::project;
 use outflow_sdk::source::Column;
 use outflow_sdk::value::Decimal;
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -16,7 +17,6 @@ use crate::cell::Cell;
 use crate::columns::{Batcher, MAX_CELL};
 use crate::kind::{Declared, Kind, Observed};
 use crate::messages;
-use crate::projection::project;
 use crate::sink::{Cancel, Flow, Look, Sink, Tally};
 use crate::stamp::{FileRef, Stamp};
 

@@ -33,42 +33,6 @@ pub(crate) fn file_changed(label: &str) -> ConnectorError {
     .with_hint("write to a new file and rename it into place between runs")
 }
 
-/// The nearest of `candidates` to `name`, if near enough to have been meant.
-pub(crate) fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let name = name.to_lowercase();
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(&name, &candidate.to_lowercase()), candidate))
-        .filter(|(likeness, _)| *likeness >= 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, candidate)| candidate)
-}
-
-/// "did you mean 'x'?", or the list of what there is.
-pub(crate) fn choices_hint<'a>(
-    name: &str,
-    what: &str,
-    candidates: impl IntoIterator<Item = &'a str> + Clone,
-) -> String {
-    if let Some(near) = did_you_mean(name, candidates.clone()) {
-        return format!("did you mean '{near}'?");
-    }
-    const SHOWN: usize = 12;
-    let mut all: Vec<&str> = candidates.into_iter().collect();
-    all.sort_unstable();
-    all.dedup();
-    if all.is_empty() {
-        return format!("there are no {what}");
-    }
-    let more = all.len().saturating_sub(SHOWN);
-    let shown = all.into_iter().take(SHOWN).collect::<Vec<_>>().join(", ");
-    if more == 0 {
-        format!("{what}: {shown}")
-    } else {
-        format!("{what}: {shown} and {more} more")
-    }
-}
-
 /// An error of SQLite while it opened or read `label`.
 pub(crate) fn sqlite(label: &str, error: &rusqlite::Error) -> ConnectorError {
     let code = error.sqlite_error_code();
@@ -158,13 +122,5 @@ mod tests {
             error.hint.as_deref(),
             Some("let the user that runs outflow read it")
         );
-    }
-
-    #[test]
-    fn hints_name_the_nearest_or_list_what_there_is() {
-        let columns = ["email", "id"];
-        assert_eq!(choices_hint("Emial", "columns", columns), "did you mean 'email'?");
-        assert_eq!(choices_hint("zzz", "columns", columns), "columns: email, id");
-        assert_eq!(choices_hint("zzz", "columns", []), "there are no columns");
     }
 }

@@ -7,6 +7,7 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use outflow_sdk::ConnectorError;
+use outflow_sdk::names::project;
 use outflow_sdk::source::Column;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -16,7 +17,7 @@ use parquet::arrow::arrow_reader::{
 use crate::columns::BATCH_ROWS;
 use crate::messages;
 use crate::parquet_columns::{Shape, root, type_name, with_lean_types};
-use crate::projection::{Columns, project};
+use crate::projection::Columns;
 use crate::sink::{Cancel, Flow, Sink, Tally};
 use crate::stamp::{FileRef, Stamp};
 

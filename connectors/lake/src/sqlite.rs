@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use outflow_sdk::ConnectorError;
+use outflow_sdk::names::project;
 use outflow_sdk::source::Column;
 use rusqlite::limits::Limit;
 use rusqlite::types::ValueRef;
@@ -12,7 +13,6 @@ use crate::cell::Cell;
 use crate::columns::Batcher;
 use crate::kind::{Declared, Kind, Observed};
 use crate::messages;
-use crate::projection::project;
 use crate::sink::{Cancel, Flow, Look, Sink, Tally};
 use crate::stamp::FileRef;
 

@@ -18,9 +18,12 @@ pub mod destination;
 pub mod error;
 pub mod http;
 pub mod limits;
+pub mod names;
 pub mod print;
 pub mod secret;
 pub mod source;
+pub mod statement;
+pub mod tag;
 pub mod value;
 
 pub use error::{ConnectorError, ErrorKind};

@@ -36,6 +36,7 @@ fn assert_committed(name: &str, text: &str) {
 #[cfg(all(
     feature = "lake",
     feature = "redshift",
+    feature = "bigquery",
     feature = "hubspot",
     feature = "mailchimp",
     feature = "marketing-cloud"
@@ -235,9 +236,20 @@ fn the_marketing_cloud_example_loads() {
 #[cfg(all(feature = "redshift", feature = "hubspot"))]
 #[test]
 fn the_redshift_example_loads() {
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings/example-redshift.yaml");
+    warehouse_example_loads("example-redshift.yaml");
+}
+
+#[cfg(all(feature = "bigquery", feature = "hubspot"))]
+#[test]
+fn the_bigquery_example_loads() {
+    warehouse_example_loads("example-bigquery.yaml");
+}
+
+/// Loads an example whose connections are in the comment at its top.
+#[cfg(all(any(feature = "redshift", feature = "bigquery"), feature = "hubspot"))]
+fn warehouse_example_loads(name: &str) {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings").join(name);
     let text = std::fs::read_to_string(example).unwrap();
-    // Its connections are in the comment at its top.
     let project: String = text
         .lines()
         .filter_map(|line| line.strip_prefix("#   "))

@@ -1,0 +1,241 @@
+//! The streams of a session, read at once into one channel.
+
+use std::io::{Cursor, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow::datatypes::SchemaRef;
+use arrow::ipc::reader::StreamReader;
+use gcp_bigquery_client::google::cloud::bigquery::storage::v1 as proto;
+use outflow_sdk::source::ReadEvent;
+use outflow_sdk::{ConnectorError, ErrorKind};
+use proto::read_rows_response::Rows;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tonic::{Code, Status};
+
+use crate::api::jittered;
+use crate::columns::Layout;
+use crate::kind::Typed;
+use crate::pages::short;
+use crate::storage::{MESSAGE, PAUSES, Session, Storage, StreamFault, is_passing, told};
+
+/// What the other end takes.
+pub(crate) type Events = mpsc::Sender<Result<ReadEvent, ConnectorError>>;
+
+/// A session that is about to be read.
+pub(crate) struct Streams {
+    storage: Storage,
+    session: Session,
+    layout: Layout,
+    label: String,
+    /// Rows there are, where that is known.
+    expected: Option<u64>,
+}
+
+/// Why a stream ended early.
+enum Halt {
+    /// Nobody listens any more.
+    Unheard,
+    Failed(ConnectorError),
+}
+
+impl Streams {
+    /// The streams of a session whose rows become these columns.
+    ///
+    /// # Errors
+    /// When the session's schema does not have them, or cannot be read.
+    pub(crate) fn new(
+        storage: Storage,
+        session: Session,
+        label: &str,
+        columns: &[Typed],
+        expected: Option<u64>,
+    ) -> Result<Self, ConnectorError> {
+        let schema =
+            schema_of(&session).ok_or_else(|| garbled(label, "an Arrow schema that cannot be read"))?;
+        Ok(Self {
+            layout: Layout::new(label, &schema, columns)?,
+            storage,
+            session,
+            label: label.to_owned(),
+            expected,
+        })
+    }
+
+    /// The session.
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Reads every stream to its end; gives the rows, or none when nobody listens any more.
+    ///
+    /// # Errors
+    /// When a stream breaks for good, or rows lack at the end.
+    pub(crate) async fn pump(self, events: &Events) -> Result<Option<u64>, ConnectorError> {
+        let rows = Arc::new(AtomicU64::new(0));
+        let mut tasks = JoinSet::new();
+        for name in &self.session.streams {
+            let stream = Stream {
+                storage: self.storage.clone(),
+                schema: self.session.schema.clone(),
+                layout: self.layout.clone(),
+                label: self.label.clone(),
+                name: name.clone(),
+                events: events.clone(),
+                offset: 0,
+                total: Arc::clone(&rows),
+            };
+            tasks.spawn(stream.run());
+        }
+        // Dropping the set ends the streams that are left.
+        while let Some(ended) = tasks.join_next().await {
+            match ended {
+                Ok(Ok(())) => {}
+                Ok(Err(Halt::Unheard)) => return Ok(None),
+                Ok(Err(Halt::Failed(error))) => return Err(error),
+                Err(_) => return Err(crate::api::internal("a task that reads a stream broke down")),
+            }
+        }
+        let rows = rows.load(Ordering::Relaxed);
+        match self.expected {
+            Some(expected) if expected != rows => Err(short(&self.label, rows, expected)),
+            _ => Ok(Some(rows)),
+        }
+    }
+}
+
+/// One stream.
+struct Stream {
+    storage: Storage,
+    schema: Vec<u8>,
+    layout: Layout,
+    label: String,
+    name: String,
+    events: Events,
+    /// Rows of it that were passed on: where to take it up again.
+    offset: u64,
+    /// Rows of all streams.
+    total: Arc<AtomicU64>,
+}
+
+impl Stream {
+    async fn run(mut self) -> Result<(), Halt> {
+        let mut pauses = PAUSES.into_iter();
+        loop {
+            let before = self.offset;
+            let fault = match self.follow().await {
+                Ok(()) => return Ok(()),
+                Err(Broken::Halt(halt)) => return Err(halt),
+                Err(Broken::Fault(fault)) => fault,
+            };
+            if self.offset > before {
+                pauses = PAUSES.into_iter();
+            }
+            let (again, error) = match fault {
+                StreamFault::Told(error) => (crate::failure::is_passing(&error), error),
+                StreamFault::Status(status) => {
+                    let again = is_passing(&status) || status.code() == Code::Unauthenticated;
+                    (again, told(&status, self.storage.host()))
+                }
+            };
+            match pauses.next().filter(|_| again) {
+                Some(pause) => tokio::time::sleep(jittered(pause)).await,
+                None => return Err(Halt::Failed(self.told(error))),
+            }
+        }
+    }
+
+    /// Reads from `offset` on until the server says that this was all.
+    async fn follow(&mut self) -> Result<(), Broken> {
+        let mut streaming = self.storage.rows(&self.name, self.offset).await?;
+        loop {
+            let message = match tokio::time::timeout(MESSAGE, streaming.message()).await {
+                Ok(message) => message.map_err(StreamFault::Status)?,
+                Err(_) => return Err(StreamFault::Status(Status::deadline_exceeded("no message")).into()),
+            };
+            let Some(message) = message else {
+                return Ok(());
+            };
+            let declared = u64::try_from(message.row_count).unwrap_or_default();
+            let bytes = match message.rows {
+                Some(Rows::ArrowRecordBatch(batch)) => batch.serialized_record_batch,
+                Some(Rows::AvroRows(_)) => return Err(self.garbled().into()),
+                // A sign of life.
+                None if declared == 0 => continue,
+                None => return Err(self.garbled().into()),
+            };
+            self.batch(&bytes, declared).await?;
+        }
+    }
+
+    async fn batch(&mut self, bytes: &[u8], declared: u64) -> Result<(), Halt> {
+        // Schema and batch come apart, and are a stream of Arrow together.
+        let whole = Cursor::new(&self.schema).chain(Cursor::new(bytes));
+        let batches: Vec<_> = StreamReader::try_new(whole, None)
+            .and_then(Iterator::collect)
+            .map_err(|_| self.garbled())?;
+        let rows: u64 = batches.iter().map(|batch| batch.num_rows() as u64).sum();
+        if rows != declared {
+            return Err(self.garbled());
+        }
+        for batch in &batches {
+            for part in self.layout.convert(batch).map_err(Halt::Failed)? {
+                self.events
+                    .send(Ok(ReadEvent::Batch(part)))
+                    .await
+                    .map_err(|_| Halt::Unheard)?;
+            }
+        }
+        self.offset += rows;
+        self.total.fetch_add(rows, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn garbled(&self) -> Halt {
+        Halt::Failed(garbled(&self.label, "rows that are not what their message says"))
+    }
+
+    fn told(&self, mut error: ConnectorError) -> ConnectorError {
+        let rows = self.total.load(Ordering::Relaxed);
+        if rows > 0 {
+            let label = &self.label;
+            error.message = format!(
+                "{} after {rows} rows of {label}; nothing of this read is used",
+                error.message
+            );
+        }
+        error
+    }
+}
+
+enum Broken {
+    Fault(StreamFault),
+    Halt(Halt),
+}
+
+impl From<StreamFault> for Broken {
+    fn from(fault: StreamFault) -> Self {
+        Broken::Fault(fault)
+    }
+}
+
+impl From<Halt> for Broken {
+    fn from(halt: Halt) -> Self {
+        Broken::Halt(halt)
+    }
+}
+
+fn schema_of(session: &Session) -> Option<SchemaRef> {
+    let reader = StreamReader::try_new(Cursor::new(&session.schema), None).ok()?;
+    Some(reader.schema())
+}
+
+fn garbled(label: &str, what: &str) -> ConnectorError {
+    ConnectorError::new(
+        ErrorKind::Contract,
+        "unexpected_answer",
+        format!("{label}: the Storage Read API gave {what}; nothing of this read is used"),
+    )
+    .with_hint("is there a proxy that changes answers? If not, report this")
+}
