@@ -98,21 +98,21 @@ impl Settings {
                 "write the id, such as acme-analytics: not the project's name or number",
             ));
         }
-        if let Some(dataset) = &settings.dataset {
-            if !is_name(dataset) {
-                return Err(wrong(
-                    "has a `dataset` that is no dataset's name".into(),
-                    "write the dataset alone, without its project",
-                ));
-            }
+        if let Some(dataset) = &settings.dataset
+            && !is_name(dataset)
+        {
+            return Err(wrong(
+                "has a `dataset` that is no dataset's name".into(),
+                "write the dataset alone, without its project",
+            ));
         }
-        if let Some(location) = &settings.location {
-            if location.is_empty() || !location.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-                return Err(wrong(
-                    "has a `location` that is none".into(),
-                    "write a region or multi-region, such as EU or europe-west1",
-                ));
-            }
+        if let Some(location) = &settings.location
+            && (location.is_empty() || !location.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
+        {
+            return Err(wrong(
+                "has a `location` that is none".into(),
+                "write a region or multi-region, such as EU or europe-west1",
+            ));
         }
         if let Some(email) = &settings.impersonate {
             let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '@' | '_');
