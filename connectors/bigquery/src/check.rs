@@ -44,7 +44,7 @@ pub(crate) async fn advice(api: &Api) -> Result<Vec<Advice>, ConnectorError> {
             settings.project
         ),
     }];
-    if settings.base_url.starts_with("http://") && !settings.is_anonymous() {
+    if settings.base_url.starts_with("http://") && !settings.is_anonymous() && !settings.is_local() {
         advice.push(Advice {
             code: "not_encrypted",
             message: "access tokens and rows cross the network in the clear: write `base_url: https://…`"

@@ -153,6 +153,14 @@ impl Settings {
         self.credentials.is_none() && self.base_url.starts_with("http://")
     }
 
+    /// Whether the REST API is on this machine.
+    pub(crate) fn is_local(&self) -> bool {
+        let host = self.host();
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        let address = name.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+        name == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    }
+
     /// Host and port of the REST API, as messages name it.
     pub(crate) fn host(&self) -> &str {
         self.base_url
@@ -214,7 +222,7 @@ mod tests {
             ("http://127.0.0.1:9050", None)
         );
         assert_eq!(own.host(), "127.0.0.1:9050");
-        assert!(own.is_anonymous());
+        assert!(own.is_anonymous() && own.is_local());
         let proxied = settings(json!({"project": "acme", "base_url": "https://bq.internal"})).unwrap();
         assert!(!proxied.is_anonymous());
     }

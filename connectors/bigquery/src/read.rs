@@ -69,6 +69,8 @@ impl Reader {
                 other => return other,
             }
         }
+        // A view may be broken, a partition asked for: told before anything runs.
+        job::dry_run(api, query).await?;
         Self::of_query(api, storage, query, request, columns, table.location).await
     }
 
