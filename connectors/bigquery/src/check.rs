@@ -8,8 +8,10 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use crate::api::{Api, Call};
+use crate::cell::Cell;
 use crate::config::REST;
 use crate::failure::{Doing, Fault};
+use crate::kind::Kind;
 use crate::wire::Row;
 
 /// Permissions that a reader does not need.
@@ -42,17 +44,17 @@ pub(crate) async fn advice(api: &Api) -> Result<Vec<Advice>, ConnectorError> {
             settings.project
         ),
     }];
-    if settings.base_url.starts_with("http://") && !settings.is_anonymous() {
+    if settings.base_url.starts_with("http://") && !settings.is_anonymous() && !settings.is_local() {
         advice.push(Advice {
             code: "not_encrypted",
             message: "access tokens and rows cross the network in the clear: write `base_url: https://…`"
                 .into(),
         });
     }
-    if api.tokens.is_some() {
-        if let Some(granted) = granted(api).await {
-            advice.extend(of_permissions(&granted, &who, settings.storage_url.is_some()));
-        }
+    if api.tokens.is_some()
+        && let Some(granted) = granted(api).await
+    {
+        advice.extend(of_permissions(&granted, &who, settings.storage_url.is_some()));
     }
     Ok(advice)
 }
@@ -74,9 +76,8 @@ async fn identity(api: &Api) -> Result<String, Fault> {
     let call = Call::post(&["projects", &settings.project, "queries"], &body).waiting(WAIT);
     api.read(&call, |body| {
         let answer: Answer<'_> = serde_json::from_slice(body).ok()?;
-        use crate::cell::Cell;
         let cell = answer.rows.first()?.f.first()?;
-        let who = cell.scalar(&crate::kind::Kind::Text).ok()?;
+        let who = cell.scalar(&Kind::Text).ok()?;
         Some(who.text().into_owned())
     })
     .await

@@ -98,21 +98,21 @@ impl Settings {
                 "write the id, such as acme-analytics: not the project's name or number",
             ));
         }
-        if let Some(dataset) = &settings.dataset {
-            if !is_name(dataset) {
-                return Err(wrong(
-                    "has a `dataset` that is no dataset's name".into(),
-                    "write the dataset alone, without its project",
-                ));
-            }
+        if let Some(dataset) = &settings.dataset
+            && !is_name(dataset)
+        {
+            return Err(wrong(
+                "has a `dataset` that is no dataset's name".into(),
+                "write the dataset alone, without its project",
+            ));
         }
-        if let Some(location) = &settings.location {
-            if location.is_empty() || !location.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-                return Err(wrong(
-                    "has a `location` that is none".into(),
-                    "write a region or multi-region, such as EU or europe-west1",
-                ));
-            }
+        if let Some(location) = &settings.location
+            && (location.is_empty() || !location.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
+        {
+            return Err(wrong(
+                "has a `location` that is none".into(),
+                "write a region or multi-region, such as EU or europe-west1",
+            ));
         }
         if let Some(email) = &settings.impersonate {
             let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '@' | '_');
@@ -151,6 +151,14 @@ impl Settings {
     /// Whether requests go out without saying who asks.
     pub(crate) fn is_anonymous(&self) -> bool {
         self.credentials.is_none() && self.base_url.starts_with("http://")
+    }
+
+    /// Whether the REST API is on this machine.
+    pub(crate) fn is_local(&self) -> bool {
+        let host = self.host();
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        let address = name.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+        name == "localhost" || address.is_ok_and(|address| address.is_loopback())
     }
 
     /// Host and port of the REST API, as messages name it.
@@ -214,7 +222,7 @@ mod tests {
             ("http://127.0.0.1:9050", None)
         );
         assert_eq!(own.host(), "127.0.0.1:9050");
-        assert!(own.is_anonymous());
+        assert!(own.is_anonymous() && own.is_local());
         let proxied = settings(json!({"project": "acme", "base_url": "https://bq.internal"})).unwrap();
         assert!(!proxied.is_anonymous());
     }

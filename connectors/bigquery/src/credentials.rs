@@ -26,7 +26,7 @@ pub(crate) enum Credentials {
     /// The service account of the machine; the host of its metadata server.
     Metadata(String),
     /// Another cloud's identity, exchanged.
-    External(External),
+    External(Box<External>),
     /// A service account that others act as.
     Impersonated(Impersonated),
 }
@@ -173,7 +173,9 @@ impl Credentials {
         match kind {
             "service_account" => known(json, place).map(Credentials::ServiceAccount),
             "authorized_user" => known(json, place).map(Credentials::User),
-            "external_account" => external(json, place).map(Credentials::External),
+            "external_account" => {
+                external(json, place).map(|external| Credentials::External(Box::new(external)))
+            }
             "impersonated_service_account" => {
                 let url = json
                     .get("service_account_impersonation_url")

@@ -302,10 +302,10 @@ impl Running {
             if progress.job_complete {
                 return Ok(Some(progress));
             }
-            if let Some(limit) = self.api.settings.job_timeout {
-                if self.started.elapsed() > limit + GRACE {
-                    return Ok(None);
-                }
+            if let Some(limit) = self.api.settings.job_timeout
+                && self.started.elapsed() > limit + GRACE
+            {
+                return Ok(None);
             }
             // A server that waited itself is asked again at once.
             if asked.elapsed() < POLL / 2 {

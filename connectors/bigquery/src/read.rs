@@ -69,6 +69,8 @@ impl Reader {
                 other => return other,
             }
         }
+        // A view may be broken, a partition asked for: told before anything runs.
+        job::dry_run(api, query).await?;
         Self::of_query(api, storage, query, request, columns, table.location).await
     }
 
@@ -81,10 +83,10 @@ impl Reader {
         columns: &[Typed],
     ) -> Result<Self, ConnectorError> {
         let session = storage.open(resource, &names(columns)).await?;
-        if let (Some(limit), Some(bytes)) = (api.settings.maximum_bytes_billed, session.bytes) {
-            if bytes > limit {
-                return Err(too_many_bytes(&query.label, &api.settings, Some(bytes)));
-            }
+        if let (Some(limit), Some(bytes)) = (api.settings.maximum_bytes_billed, session.bytes)
+            && bytes > limit
+        {
+            return Err(too_many_bytes(&query.label, &api.settings, Some(bytes)));
         }
         let streams = Streams::new(storage.clone(), session, &query.label, columns, None)?;
         Ok(Self {

@@ -110,6 +110,7 @@ impl Storage {
         };
         let route = format!("read_session.table={table}");
         let mut pauses = PAUSES.into_iter();
+        let mut renewed = false;
         loop {
             let asked = self.request(message.clone(), &route).await?;
             let mut client = self.client.clone();
@@ -119,6 +120,11 @@ impl Storage {
                 Ok(Err(status)) => status,
                 Err(_) => Status::deadline_exceeded("no session"),
             };
+            if let (Code::Unauthenticated, Some(tokens), false) = (status.code(), &self.api.tokens, renewed) {
+                tokens.forget().await;
+                renewed = true;
+                continue;
+            }
             match pauses.next().filter(|_| is_passing(&status)) {
                 Some(pause) => tokio::time::sleep(jittered(pause)).await,
                 None => return Err(told(&status, self.host())),

@@ -148,7 +148,6 @@ async fn a_good_connection_tells_who_it_is_and_what_is_too_much() {
         .collect();
     assert_snapshot!(lines.join("\n").replace(&stub.port.to_string(), "PORT"), @r"
     identity: 127.0.0.1:PORT: 'reader@acme.iam.gserviceaccount.com' in project 'acme', jobs in the data's location
-    not_encrypted: access tokens and rows cross the network in the clear: write `base_url: https://…`
     role_can_write: 'reader@acme.iam.gserviceaccount.com' can change data of the project (bigquery.tables.updateData): roles/bigquery.jobUser and dataViewer are enough, and safer
     ");
     // Where nobody tells of permissions, nothing is said of them.
@@ -164,7 +163,7 @@ async fn a_good_connection_tells_who_it_is_and_what_is_too_much() {
         .iter()
         .map(|advice| advice.code)
         .collect();
-    assert_eq!(codes, ["identity", "not_encrypted"]);
+    assert_eq!(codes, ["identity"]);
 }
 
 #[tokio::test]

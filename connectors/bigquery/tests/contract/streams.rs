@@ -235,6 +235,36 @@ async fn rows_that_lack_or_lie_are_noticed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_is_refused_is_renewed() {
+    let rest = Rest::start(Data::people(ROWS), |_| None).await;
+    let faults = vec![
+        Fault::Session {
+            code: 16,
+            message: "",
+            times: 1,
+        },
+        Fault::Rows {
+            code: 16,
+            after: 0,
+            times: 1,
+        },
+    ];
+    let storage = Storage::start(ROWS, 1, faults).await;
+    let settings = json!({"storage_base_url": storage.url(), "credentials": credentials(rest.port)});
+    has_each_once(&read(&source(rest.port, settings), people()).await.unwrap(), ROWS);
+    let tokens: Vec<String> = storage.authorizations().into_iter().flatten().collect();
+    assert_eq!(
+        tokens,
+        [
+            "Bearer token-0",
+            "Bearer token-1",
+            "Bearer token-1",
+            "Bearer token-2"
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sessions_are_tried_again_while_that_may_help() {
     let faults = vec![Fault::Session {
         code: 14,
