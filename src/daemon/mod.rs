@@ -16,6 +16,8 @@ mod notify;
 mod plans;
 mod queue;
 pub mod rhythm;
+#[cfg(test)]
+mod simulation;
 pub mod timetable;
 mod watchman;
 

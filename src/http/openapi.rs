@@ -120,6 +120,7 @@ fn refusals(route: &Route) -> Vec<(String, &'static str)> {
             *status,
             match status {
                 401 => "The call is not trusted",
+                404 => "There is no such thing",
                 409 => "Not in its present state",
                 413 => "Too large",
                 422 => "It does not fit",

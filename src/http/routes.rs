@@ -242,14 +242,17 @@ pub(super) const ROUTES: &[Route] = &[
         &[(200, "What is known", json::<Explanation>())],
         || get(reading::explain),
     ),
-    look(
-        "runs",
-        "/api/v1/runs",
-        "Past runs, the newest first",
-        &[SYNC, LIMIT],
-        &[(200, "The runs", json::<answers::Runs>())],
-        || get(reading::runs),
-    ),
+    Route {
+        refusals: &[404],
+        ..look(
+            "runs",
+            "/api/v1/runs",
+            "Past runs, the newest first",
+            &[SYNC, LIMIT],
+            &[(200, "The runs", json::<answers::Runs>())],
+            || get(reading::runs),
+        )
+    },
     look(
         "run",
         "/api/v1/runs/{run}",
@@ -258,14 +261,17 @@ pub(super) const ROUTES: &[Route] = &[
         &[(200, "The run", json::<Run>())],
         || get(reading::run),
     ),
-    look(
-        "rejects",
-        "/api/v1/rejects",
-        "Open rejects",
-        &[SYNC, LIMIT],
-        &[(200, "The rejects", json::<answers::Rejects>())],
-        || get(reading::rejects),
-    ),
+    Route {
+        refusals: &[404],
+        ..look(
+            "rejects",
+            "/api/v1/rejects",
+            "Open rejects",
+            &[SYNC, LIMIT],
+            &[(200, "The rejects", json::<answers::Rejects>())],
+            || get(reading::rejects),
+        )
+    },
     Route {
         time: Time::Endless,
         ..look(

@@ -8,6 +8,7 @@ server error; `promtool check metrics` (Debian package prometheus) has nothing t
 """
 
 import argparse
+import json
 import shutil
 import subprocess
 import sys
@@ -49,14 +50,26 @@ def customers(path: Path, rows: int) -> Path:
     return path
 
 
-def described(daemon, examples: int) -> subprocess.CompletedProcess:
+def filled(document: dict, run: int) -> dict:
+    """The description with names that exist, so that requests get past the look-up."""
+    names = {"sync": "customers", "run": str(run), "hook": "nightly", "key": "1"}
+    for path in document["paths"].values():
+        for operation in path.values():
+            for parameter in operation["parameters"]:
+                if parameter["name"] in names:
+                    parameter["schema"]["enum"] = [names[parameter["name"]]]
+    return document
+
+
+def described(daemon, schema, examples: int) -> subprocess.CompletedProcess:
     """Schemathesis over every route but the endless one."""
     program = Path(sys.executable).parent / "schemathesis"
     return subprocess.run(
-        [program, "run", f"{daemon.url}/api/v1/openapi.json", "--checks", CHECKS, "--phases", "examples,fuzzing",
+        [program, "run", schema, "--url", daemon.url, "--checks", CHECKS, "--phases", "examples,fuzzing",
          "--exclude-path", "/api/v1/events", "--max-examples", str(examples), "--request-timeout", "60",
          "--seed", "1", "--no-color"],
-        capture_output=True, text=True, check=False,
+        # It leaves a folder of notes where it runs.
+        cwd=folder(), capture_output=True, text=True, check=False,
     )
 
 
@@ -73,14 +86,18 @@ def main() -> None:
             file.write(HOOKS)
         with Daemon(project) as daemon:
             name = daemon.json("GET", "/api/v1/syncs")["syncs"][0]["sync"]
-            daemon.json("POST", f"/api/v1/syncs/{name}/trigger?wait=60s")
+            run = daemon.json("POST", f"/api/v1/syncs/{name}/trigger?wait=60s")
             document = daemon.json("GET", "/api/v1/openapi.json")
             validate(document)
             verdict.check(True, f"http: the OpenAPI document is valid, {len(document['paths'])} paths")
-            done = described(daemon, options.examples)
-            if done.returncode != 0:
-                print(done.stdout[-6000:], done.stderr[-2000:])
-            verdict.check(done.returncode == 0, "http: schemathesis finds every answer described, and no server error")
+            known = folder() / "contract-openapi.json"
+            known.write_text(json.dumps(filled(document, run["run_id"])), encoding="utf-8")
+            for what, schema in (("any name", f"{daemon.url}/api/v1/openapi.json"), ("known names", known)):
+                done = described(daemon, schema, options.examples)
+                if done.returncode != 0:
+                    print(done.stdout[-6000:], done.stderr[-2000:])
+                verdict.check(done.returncode == 0,
+                              f"http: schemathesis with {what} finds every answer described, and no server error")
             status, metrics = daemon.ask("GET", "/metrics")
             promtool = shutil.which("promtool")
             if promtool is None:
