@@ -208,6 +208,7 @@ impl Credentials {
     }
 
     /// The principal, where the credential tells.
+    #[cfg(test)]
     pub(crate) fn principal(&self) -> Option<&str> {
         match self {
             Credentials::ServiceAccount(account) => Some(&account.client_email),

@@ -169,11 +169,11 @@ impl World {
     fn due<T>(&self, pick: impl Fn(&Fault) -> Option<(T, usize)>) -> Option<T> {
         let mut happened = self.happened.lock().unwrap();
         for (fault, happened) in self.faults.iter().zip(happened.iter_mut()) {
-            if let Some((value, times)) = pick(fault) {
-                if *happened < times {
-                    *happened += 1;
-                    return Some(value);
-                }
+            if let Some((value, times)) = pick(fault)
+                && *happened < times
+            {
+                *happened += 1;
+                return Some(value);
             }
         }
         None
