@@ -50,11 +50,6 @@ impl Served {
         &self.address
     }
 
-    /// Number of its process.
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Asks for a path.
     pub(crate) fn get(&self, path: &str) -> Answer {
         Request::get(path).send(self)
