@@ -52,7 +52,7 @@ fn what_is_wrong_with_them_is_said_at_its_place() {
         (("role: viewer", "role: viewr"), "did you mean `viewer`?"),
         (
             ("token: \"${env:CRM_TOKEN}\" }", "token: pat-1 }"),
-            "outflow.yaml:12:",
+            "error[literal_secret]",
         ),
         (
             ("\"${env:MAIL_KEY}\" }\nhooks", "\"${env:CRM_TOKEN}\" }\nhooks"),
