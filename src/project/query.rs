@@ -228,14 +228,15 @@ impl Reader<'_> {
         let (Some(source), false) = (self.source, faults.iter().any(broken)) else {
             return (None, faults);
         };
-        let mut parts = placeholder::fill(text, |name| match self.vars.get(name) {
-            Some((value, _)) => Some(
+        let mut parts = placeholder::fill(text, |name| {
+            let (value, _) = self.vars.get(name)?;
+            // Without a value the mapping has an error, and its sync does not run.
+            Some(
                 value
                     .as_ref()
                     .map(|value| literal(value, source))
                     .unwrap_or_default(),
-            ),
-            None => None,
+            )
         });
         let model = match parts.pop() {
             Some(whole) if parts.is_empty() => SyncModel::Fixed(Model::Sql(whole)),

@@ -5,7 +5,7 @@ use std::path::Path;
 use arrow::array::RecordBatch;
 use futures::StreamExt;
 use outflow_sdk::print::{KeyHash, Print, Printer};
-use outflow_sdk::source::{Model, ReadEvent, ReadReceipt, ReadRequest, Source};
+use outflow_sdk::source::{ReadEvent, ReadReceipt, ReadRequest, Source};
 
 use super::error::RunError;
 use super::map::{BatchPrints, Mapping};
@@ -33,26 +33,19 @@ pub struct Scan {
     pub receipt: ReadReceipt,
 }
 
-/// Reads a sync's model, as it is at this run, to its end.
+/// Reads what a sync asks for at this run to its end.
 ///
 /// # Errors
 /// Anything that keeps the read from being complete, and columns the mapping names in vain.
 pub async fn scan(
     source: &dyn Source,
     sync: &SyncSpec,
-    model: Model,
-    run_id: String,
+    request: ReadRequest,
     printer: Printer,
     filter: &mut Filter,
     folder: &Path,
     progress: &dyn Progress,
 ) -> Result<Scan, RunError> {
-    let request = ReadRequest {
-        model,
-        columns: Mapping::columns_of(sync),
-        sync: sync.name.clone(),
-        run_id,
-    };
     let mut reading = source.read(request).await.map_err(RunError::Source)?;
     let mapping = Mapping::compile(sync, &reading.schema, printer).map_err(RunError::Columns)?;
     let mut scan = Scan {

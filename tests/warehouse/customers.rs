@@ -143,7 +143,7 @@ fn row(number: usize, dice: &mut Dice) -> Vec<Option<String>> {
             )
         }),
         dice.odd(&SCORES, |dice| format!("{}", dice.roll(1 << 50) as f64 / 7.0)),
-        dice.odd(&DAYS, |dice| day(dice)),
+        dice.odd(&DAYS, day),
         dice.odd(&TIMES, |dice| format!("{}T{}", day(dice), clock(dice))),
         dice.odd(&INSTANTS, |dice| format!("{}T{}Z", day(dice), clock(dice))),
         dice.odd(&DOCUMENTS, |dice| {
