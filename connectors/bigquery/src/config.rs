@@ -67,7 +67,6 @@ pub struct BigQuerySettings {
 /// What a connection needs, checked.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    pub(crate) connection: String,
     pub(crate) project: String,
     pub(crate) dataset: Option<String>,
     pub(crate) location: Option<String>,
@@ -135,7 +134,6 @@ impl Settings {
         let base = address("base_url", settings.base_url)?;
         let storage = address("storage_base_url", settings.storage_base_url)?;
         Ok(Self {
-            connection: context.connection.clone(),
             project: settings.project,
             dataset: settings.dataset,
             location: settings.location,

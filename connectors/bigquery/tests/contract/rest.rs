@@ -14,7 +14,6 @@ pub const LOCATION: &str = "europe-west1";
 /// One request.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    pub method: String,
     /// `insert`, `dry_run`, `poll`, `page`, `job`, `cancel`, `query`, `table`, `tables`, `token`,
     /// `permissions` or `other`.
     pub route: &'static str,
@@ -245,7 +244,6 @@ async fn read(stream: &mut TcpStream, world: &World) -> Option<Asked> {
         .filter(|asked| asked.route == route)
         .count();
     Some(Asked {
-        method,
         route,
         path: path.to_owned(),
         query,
