@@ -151,6 +151,24 @@ async fn every_type_arrives_as_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn text_in_a_model_is_text_whatever_it_holds() {
+    let source = rest_only(server(), json!({}));
+    for value in [
+        "O'Neil",
+        "back\\slash",
+        "\\'; drop table x; --",
+        "two\nlines\r",
+        "é \"q\" `b`",
+        "",
+    ] {
+        let literal = source.text_literal(value);
+        let batches = read(&source, sql(&format!("select {literal} as c"))).await;
+        let batches = batches.unwrap_or_else(|error| panic!("{literal}: {error}"));
+        assert_eq!(text(batches[0].column(0).as_ref(), 0), value, "{literal}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_with_a_model_is_told() {
     let source = with_storage(server(), json!({}));
     for (model, code) in [
