@@ -5,6 +5,7 @@
 SCHEMA is `name:TYPE,…`. A table of the same name is replaced.
 """
 
+import io
 import sys
 
 from google.api_core.client_options import ClientOptions
@@ -23,5 +24,6 @@ config = bigquery.LoadJobConfig(
     source_format=bigquery.SourceFormat.NEWLINE_DELIMITED_JSON,
     write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
 )
-client.load_table_from_file(sys.stdin.buffer, f"{project}.{table}", job_config=config).result()
+rows = io.BytesIO(sys.stdin.buffer.read())
+client.load_table_from_file(rows, f"{project}.{table}", job_config=config).result()
 print(client.get_table(f"{project}.{table}").num_rows)

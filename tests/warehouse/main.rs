@@ -5,7 +5,12 @@
 //! `postgres.rs`), and two tests below. What an emulator gets wrong is listed by its loader, cell by
 //! cell, and is checked to be wrong in just that way.
 
-#![cfg(all(feature = "lake", feature = "redshift", feature = "hubspot"))]
+#![cfg(all(
+    feature = "lake",
+    feature = "redshift",
+    feature = "bigquery",
+    feature = "hubspot"
+))]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -14,6 +19,9 @@
     unreachable_pub
 )]
 
+mod bigquery;
+#[allow(dead_code, reason = "the source's own tests also make tables in other ways")]
+mod bigquery_server;
 mod canonical;
 #[allow(dead_code, reason = "the source's own tests also kill and restart it")]
 mod cluster;
@@ -24,6 +32,7 @@ mod postgres;
 mod sqlite;
 mod table;
 
+use bigquery::BigQuery;
 use postgres::Postgres;
 use sqlite::Sqlite;
 
@@ -50,4 +59,19 @@ async fn the_demo_runs_unchanged_from_postgres() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demo_runs_unchanged_through_the_redshift_dialect() {
     demo::runs_unchanged(&mut Postgres::start("redshift")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn customers_from_bigquery_by_arrow_are_what_they_are() {
+    canonical::compare(&mut BigQuery::start(true)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn customers_from_bigquery_by_rest_are_what_they_are() {
+    canonical::compare(&mut BigQuery::start(false)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_runs_unchanged_from_bigquery() {
+    demo::runs_unchanged(&mut BigQuery::start(true)).await;
 }

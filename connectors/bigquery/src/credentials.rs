@@ -206,19 +206,6 @@ impl Credentials {
             )),
         }
     }
-
-    /// The principal, where the credential tells.
-    #[cfg(test)]
-    pub(crate) fn principal(&self) -> Option<&str> {
-        match self {
-            Credentials::ServiceAccount(account) => Some(&account.client_email),
-            Credentials::Impersonated(acting) => {
-                let (_, account) = acting.url.rsplit_once("/serviceAccounts/")?;
-                account.split(':').next()
-            }
-            _ => None,
-        }
-    }
 }
 
 fn known<T: serde::de::DeserializeOwned>(json: &Json, place: &str) -> Result<T, ConnectorError> {
@@ -272,6 +259,18 @@ mod tests {
     use super::*;
     use crate::query::tests::settings;
 
+    /// The account, where the credential tells.
+    fn principal(credentials: &Credentials) -> &str {
+        match credentials {
+            Credentials::ServiceAccount(account) => &account.client_email,
+            Credentials::Impersonated(acting) => {
+                let (_, account) = acting.url.rsplit_once("/serviceAccounts/").unwrap();
+                account.split(':').next().unwrap()
+            }
+            _ => "nobody in particular",
+        }
+    }
+
     fn parse(json: Json) -> Result<Credentials, ConnectorError> {
         Credentials::parse(&json.to_string(), "`credentials`")
     }
@@ -279,7 +278,7 @@ mod tests {
     #[test]
     fn every_kind_of_file_is_known() {
         let key = json!({"type": "service_account", "client_email": "a@b", "private_key": "k"});
-        assert_eq!(parse(key.clone()).unwrap().principal(), Some("a@b"));
+        assert_eq!(principal(&parse(key.clone()).unwrap()), "a@b");
         let user =
             json!({"type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "r"});
         assert!(matches!(parse(user).unwrap(), Credentials::User(user) if user.token_uri == TOKEN_URI));
@@ -287,7 +286,7 @@ mod tests {
             "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/x@y:generateAccessToken";
         let acting = json!({"type": "impersonated_service_account", "service_account_impersonation_url": url,
             "source_credentials": key});
-        assert_eq!(parse(acting).unwrap().principal(), Some("x@y"));
+        assert_eq!(principal(&parse(acting).unwrap()), "x@y");
         let external = json!({"type": "external_account", "audience": "a", "subject_token_type": "t",
             "token_url": "u", "credential_source": {"file": "/var/run/token"}});
         assert!(matches!(parse(external).unwrap(), Credentials::External(_)));
@@ -345,15 +344,12 @@ mod tests {
             Credentials::Metadata(_)
         ));
         write("gcloud/application_default_credentials.json", "gcloud@x");
-        assert_eq!(
-            of(&[("CLOUDSDK_CONFIG", &home)]).unwrap().principal(),
-            Some("gcloud@x")
-        );
+        assert_eq!(principal(&of(&[("CLOUDSDK_CONFIG", &home)]).unwrap()), "gcloud@x");
         let both = [
             ("CLOUDSDK_CONFIG", home.as_str()),
             ("GOOGLE_APPLICATION_CREDENTIALS", &named),
         ];
-        assert_eq!(of(&both).unwrap().principal(), Some("named@x"));
+        assert_eq!(principal(&of(&both).unwrap()), "named@x");
         let error = of(&[("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere/key.json")]).unwrap_err();
         assert_eq!(error.code, "credentials_unreadable");
         std::fs::remove_dir_all(folder).unwrap();

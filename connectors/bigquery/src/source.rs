@@ -120,6 +120,16 @@ impl Source for BigQuery {
         Ok(columns.iter().map(Typed::described).collect())
     }
 
+    /// A backslash escapes, and a plain string does not go over the end of its line.
+    fn text_literal(&self, text: &str) -> String {
+        let escaped = text
+            .replace('\\', "\\\\")
+            .replace('\'', "\\'")
+            .replace('\n', "\\n")
+            .replace('\r', "\\r");
+        format!("'{escaped}'")
+    }
+
     async fn read(&self, request: ReadRequest) -> Result<Reading, ConnectorError> {
         let mut pauses = PAUSES.into_iter();
         let reader = loop {

@@ -120,8 +120,8 @@ impl Storage {
                 Ok(Err(status)) => status,
                 Err(_) => Status::deadline_exceeded("no session"),
             };
-            if let (Code::Unauthenticated, Some(tokens), false) = (status.code(), &self.api.tokens, renewed) {
-                tokens.forget().await;
+            if status.code() == Code::Unauthenticated && !renewed {
+                self.forget_token().await;
                 renewed = true;
                 continue;
             }
@@ -147,13 +147,15 @@ impl Storage {
         let mut client = self.client.clone();
         match tokio::time::timeout(SESSION, client.read_rows(asked)).await {
             Ok(Ok(streaming)) => Ok(streaming.into_inner()),
-            Ok(Err(status)) => {
-                if let (Code::Unauthenticated, Some(tokens)) = (status.code(), &self.api.tokens) {
-                    tokens.forget().await;
-                }
-                Err(StreamFault::Status(status))
-            }
+            Ok(Err(status)) => Err(StreamFault::Status(status)),
             Err(_) => Err(StreamFault::Status(Status::deadline_exceeded("no rows"))),
+        }
+    }
+
+    /// Forgets the token, because it was refused.
+    pub(crate) async fn forget_token(&self) {
+        if let Some(tokens) = &self.api.tokens {
+            tokens.forget().await;
         }
     }
 

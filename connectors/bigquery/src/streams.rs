@@ -135,7 +135,11 @@ impl Stream {
             let (again, error) = match fault {
                 StreamFault::Told(error) => (crate::failure::is_passing(&error), error),
                 StreamFault::Status(status) => {
-                    let again = is_passing(&status) || status.code() == Code::Unauthenticated;
+                    let stale = status.code() == Code::Unauthenticated;
+                    if stale {
+                        self.storage.forget_token().await;
+                    }
+                    let again = is_passing(&status) || stale;
                     (again, told(&status, self.storage.host()))
                 }
             };

@@ -76,6 +76,42 @@ async fn many_rows_come_by_every_route() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_table_has_the_same_rows_by_both_routes() {
+    let row = |n: i64| {
+        json!({"id": n.to_string(), "ltv": format!("-{n}.50"), "score": "0.30000000000000004", "born": "9999-12-31",
+            "local": "0001-01-01T00:00:00.000001", "seen": "2026-01-01T00:30:00.5+05:30", "at": "10:00:00.25",
+            "extra": {"b": [1.50, null], "a": "é"}, "vip": n % 2 == 0, "nothing": null})
+    };
+    let lines: String = (0..20_000).map(|n| format!("{}\n", row(n))).collect();
+    let schema = "id:INTEGER,ltv:NUMERIC,score:FLOAT,born:DATE,local:DATETIME,seen:TIMESTAMP,at:TIME,extra:JSON,\
+                  vip:BOOLEAN,nothing:STRING";
+    server().load("shop.loaded", schema, &lines);
+    let rows = |batches: &[arrow::array::RecordBatch]| {
+        let mut rows = Vec::new();
+        for batch in batches {
+            for row in 0..batch.num_rows() {
+                let cells = batch.columns().iter().map(|column| text(column.as_ref(), row));
+                rows.push(cells.collect::<Vec<_>>().join("|"));
+            }
+        }
+        rows.sort();
+        rows
+    };
+    let table = || Model::Table("shop.loaded".into());
+    let by_storage = read(&with_storage(server(), json!({})), table()).await.unwrap();
+    let by_rest = read(&rest_only(server(), json!({})), table()).await.unwrap();
+    assert_eq!(by_storage[0].schema(), by_rest[0].schema());
+    let (by_storage, by_rest) = (rows(&by_storage), rows(&by_rest));
+    assert_eq!(by_storage.len(), 20_000);
+    assert_eq!(by_storage, by_rest);
+    assert!(
+        by_rest[0].starts_with("0|0.500000000|") || by_rest[0].starts_with("0|-0.500000000|"),
+        "{}",
+        by_rest[0]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_type_arrives_as_it_is() {
     let source = rest_only(server(), json!({}));
     for (expression, expected) in [
@@ -111,6 +147,24 @@ async fn every_type_arrives_as_it_is() {
             expected.replace("\": ", "\":"),
             "{expression}"
         );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn text_in_a_model_is_text_whatever_it_holds() {
+    let source = rest_only(server(), json!({}));
+    for value in [
+        "O'Neil",
+        "back\\slash",
+        "\\'; drop table x; --",
+        "two\nlines\r",
+        "é \"q\" `b`",
+        "",
+    ] {
+        let literal = source.text_literal(value);
+        let batches = read(&source, sql(&format!("select {literal} as c"))).await;
+        let batches = batches.unwrap_or_else(|error| panic!("{literal}: {error}"));
+        assert_eq!(text(batches[0].column(0).as_ref(), 0), value, "{literal}");
     }
 }
 

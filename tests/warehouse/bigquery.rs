@@ -1,0 +1,80 @@
+//! The emulator `bqemulator`, loaded by Google's own client and read by the `bigquery` source.
+
+use crate::bigquery_server::{PROJECT, Server};
+use crate::loader::Warehouse;
+use crate::table::{Table, Type};
+
+/// Where tables are made.
+const DATASET: &str = "shop";
+
+pub struct BigQuery {
+    server: Server,
+    /// Whether rows come by the Storage Read API; else by REST.
+    by_storage: bool,
+}
+
+impl BigQuery {
+    /// An emulator, to be read by one of the two routes.
+    pub fn start(by_storage: bool) -> Self {
+        Self {
+            server: Server::start(),
+            by_storage,
+        }
+    }
+}
+
+impl Warehouse for BigQuery {
+    fn load(&mut self, table: &Table) {
+        let columns: Vec<String> = table
+            .columns
+            .iter()
+            .map(|(name, kind)| format!("{name}:{}", declared(*kind)))
+            .collect();
+        let mut lines = String::new();
+        for row in &table.rows {
+            let cells = table.columns.iter().zip(row);
+            let object: serde_json::Map<String, serde_json::Value> = cells
+                .map(|((name, kind), cell)| ((*name).to_owned(), json(*kind, cell.as_deref())))
+                .collect();
+            lines.push_str(&serde_json::Value::Object(object).to_string());
+            lines.push('\n');
+        }
+        let name = format!("{DATASET}.{}", table.name);
+        self.server.load(&name, &columns.join(","), &lines);
+    }
+
+    fn connection(&self) -> String {
+        let storage = match self.by_storage {
+            true => format!(", storage_base_url: \"http://127.0.0.1:{}\"", self.server.grpc),
+            false => String::new(),
+        };
+        format!(
+            "{{ type: bigquery, project: {PROJECT}, dataset: {DATASET}, base_url: \"http://127.0.0.1:{}\"{storage} }}",
+            self.server.rest
+        )
+    }
+}
+
+fn declared(kind: Type) -> &'static str {
+    match kind {
+        Type::Small | Type::Integer => "INTEGER",
+        Type::Decimal(..) => "NUMERIC",
+        Type::Float => "FLOAT",
+        Type::Boolean => "BOOLEAN",
+        Type::Text => "STRING",
+        Type::Date => "DATE",
+        Type::Timestamp => "DATETIME",
+        Type::Instant => "TIMESTAMP",
+        Type::Json => "JSON",
+    }
+}
+
+/// The cell as a line of JSON has it: numbers as text, of which no digit is lost.
+fn json(kind: Type, cell: Option<&str>) -> serde_json::Value {
+    match (kind, cell) {
+        (_, None) => serde_json::Value::Null,
+        (Type::Json, Some(text)) => serde_json::from_str(text).unwrap(),
+        (Type::Boolean, Some(text)) => (text == "true").into(),
+        (_, Some(text)) => text.into(),
+    }
+}
