@@ -38,6 +38,8 @@ pub fn sources() -> Vec<SourceDescriptor> {
     vec![
         #[cfg(feature = "lake")]
         outflow_lake::DESCRIPTOR,
+        #[cfg(feature = "snowflake")]
+        outflow_snowflake::DESCRIPTOR,
     ]
 }
 
