@@ -95,17 +95,17 @@ pub fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     (line, column)
 }
 
-struct Scan<'a> {
+struct Scan<'a, 'd> {
     sql: &'a str,
     bytes: &'a [u8],
     at: usize,
-    dialect: &'a Dialect,
+    dialect: &'d Dialect,
     /// Whether a backslash escapes in every string.
     escapes: bool,
 }
 
-impl<'a> Scan<'a> {
-    fn new(sql: &'a str, dialect: &'a Dialect, escapes: bool) -> Self {
+impl<'a, 'd> Scan<'a, 'd> {
+    fn new(sql: &'a str, dialect: &'d Dialect, escapes: bool) -> Self {
         Self {
             sql,
             bytes: sql.as_bytes(),
