@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Decimal256Builder,
-    Float64Builder, Int64Builder, RecordBatch, RecordBatchOptions, StringBuilder, TimestampMicrosecondBuilder,
+    Float64Builder, Int64Builder, RecordBatch, RecordBatchOptions, StringBuilder,
+    TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{Schema, SchemaRef};
 use outflow_sdk::{ConnectorError, ErrorKind};
@@ -276,7 +277,10 @@ mod tests {
             let array = batch.column(0);
             assert_eq!((array.is_null(0), array.is_null(1)), (false, true), "{kind:?}");
             assert_eq!(array.data_type(), &kind.arrow_type());
-            assert_eq!((batch.schema(), batcher.total_rows()), (Arc::clone(batcher.schema()), 2));
+            assert_eq!(
+                (batch.schema(), batcher.total_rows()),
+                (Arc::clone(batcher.schema()), 2)
+            );
         }
     }
 

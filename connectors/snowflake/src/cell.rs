@@ -136,7 +136,9 @@ pub(crate) fn floating(significand: i128, exponent: i32) -> Result<i256, Unfit> 
         value = value / ten;
         shift += 1;
     }
-    let limit = ten.checked_pow(u32::from(FLOATING.0)).ok_or(Unfit::TooManyDigits)?;
+    let limit = ten
+        .checked_pow(u32::from(FLOATING.0))
+        .ok_or(Unfit::TooManyDigits)?;
     while shift > 0 {
         value = value.checked_mul(ten).ok_or(Unfit::TooManyDigits)?;
         if value >= limit || value <= -limit {

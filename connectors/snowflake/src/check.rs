@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::FieldRef;
 use arrow::util::display::array_value_to_string;
 use outflow_sdk::ConnectorError;
 use outflow_sdk::source::Advice;
 use serde_json::Value;
 
-use crate::decode::{Decoder, all, position};
+use crate::decode::Decoder;
 use crate::failure::{Doing, astray};
 use crate::names::quoted;
 use crate::result::QueryResult;
@@ -42,14 +43,20 @@ impl Rows {
         let amiss = |what: &str| astray(session.settings(), Doing::Looking, what);
         let result = QueryResult::new(&answer).map_err(amiss)?;
         let mut decoder = Decoder::new(session.settings().address(), result.columns, result.format);
-        all(&mut decoder, vec![result.inline]).map(Self)
+        decoder.whole(result.inline).map(Self)
     }
 
     /// One column of every row; none for NULL and for a column that is not there.
     fn column(&self, name: &str) -> Vec<Option<String>> {
         let mut cells = Vec::new();
         for batch in &self.0 {
-            let array = position(&batch.schema(), name).and_then(|at| batch.columns().get(at));
+            let schema = batch.schema();
+            let named = |field: &FieldRef| field.name().eq_ignore_ascii_case(name);
+            let array = schema
+                .fields()
+                .iter()
+                .position(named)
+                .and_then(|at| batch.columns().get(at));
             cells.extend((0..batch.num_rows()).map(|row| {
                 let array = array.filter(|array| array.is_valid(row))?;
                 array_value_to_string(array, row).ok()
@@ -103,15 +110,23 @@ async fn about_warehouse(session: &Session, warehouse: Option<&str>) -> Option<A
     let Some(name) = warehouse else {
         return Some(Advice {
             code: "no_warehouse",
-            message: "there is no warehouse to run models: name one as `warehouse:`, and GRANT USAGE ON WAREHOUSE \
+            message:
+                "there is no warehouse to run models: name one as `warehouse:`, and GRANT USAGE ON WAREHOUSE \
                       … TO ROLE …"
-                .into(),
+                    .into(),
         });
     };
-    let pattern = name.replace('\\', "\\\\\\\\").replace('\'', "\\'").replace('_', "\\\\_");
-    let rows = Rows::of(session, &format!("SHOW WAREHOUSES LIKE '{pattern}'")).await.ok()?;
+    let pattern = name
+        .replace('\\', "\\\\\\\\")
+        .replace('\'', "\\'")
+        .replace('_', "\\\\_");
+    let rows = Rows::of(session, &format!("SHOW WAREHOUSES LIKE '{pattern}'"))
+        .await
+        .ok()?;
     let suspended = rows.first("state")?.eq_ignore_ascii_case("suspended");
-    let resumes = rows.first("auto_resume").is_none_or(|resumes| resumes.eq_ignore_ascii_case("true"));
+    let resumes = rows
+        .first("auto_resume")
+        .is_none_or(|resumes| resumes.eq_ignore_ascii_case("true"));
     (suspended && !resumes).then(|| Advice {
         code: "warehouse_suspended",
         message: format!(
@@ -176,7 +191,9 @@ async fn secondary_roles(session: &Session) -> Vec<String> {
     let Ok(rows) = Rows::of(session, sql).await else {
         return Vec::new();
     };
-    let told: Option<Value> = rows.first("ROLES").and_then(|text| serde_json::from_str(&text).ok());
+    let told: Option<Value> = rows
+        .first("ROLES")
+        .and_then(|text| serde_json::from_str(&text).ok());
     told.as_ref()
         .and_then(|told| told["roles"].as_str())
         .unwrap_or_default()
@@ -198,5 +215,7 @@ pub(crate) async fn tables(
     );
     let rows = Rows::of(session, &sql).await?;
     let pairs = rows.column("SCHEMA").into_iter().zip(rows.column("NAME"));
-    Ok(pairs.filter_map(|(schema, name)| Some((schema?, name?))).collect())
+    Ok(pairs
+        .filter_map(|(schema, name)| Some((schema?, name?)))
+        .collect())
 }

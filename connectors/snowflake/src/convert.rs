@@ -8,13 +8,11 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Decimal128Array, Decimal256Builder, Int64Array, PrimitiveArray,
-    StringBuilder, TimestampMicrosecondArray, TimestampMicrosecondBuilder, new_null_array,
+    Array, ArrayRef, AsArray, Decimal128Array, Decimal256Builder, Int64Array, PrimitiveArray, StringBuilder,
+    TimestampMicrosecondArray, TimestampMicrosecondBuilder, new_null_array,
 };
 use arrow::compute::{cast, max, min};
-use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float32Type, Int16Type, Int32Type, Int64Type,
-};
+use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Float32Type, Int16Type, Int32Type, Int64Type};
 
 use crate::cell::{Unfit, decfloat, floating};
 use crate::kind::Kind;
@@ -104,7 +102,8 @@ fn decimals(array: &ArrayRef, precision: u8, scale: u8) -> Result<ArrayRef, Misf
 }
 
 fn decfloats(array: &ArrayRef) -> Result<ArrayRef, Misfit> {
-    let mut builder = Decimal256Builder::with_capacity(array.len()).with_data_type(Kind::Decfloat.arrow_type());
+    let mut builder =
+        Decimal256Builder::with_capacity(array.len()).with_data_type(Kind::Decfloat.arrow_type());
     if let Ok(texts) = texts(array) {
         for (row, text) in texts.as_string::<i32>().iter().enumerate() {
             match text {
@@ -332,13 +331,20 @@ mod tests {
             precision: 12,
             scale: 2,
         };
-        assert_eq!(shown(kind, Int8Array::from(vec![Some(-5), None])), ["-0.05", "NULL"]);
+        assert_eq!(
+            shown(kind, Int8Array::from(vec![Some(-5), None])),
+            ["-0.05", "NULL"]
+        );
         assert_eq!(shown(kind, Int16Array::from(vec![1250])), ["12.50"]);
         assert_eq!(shown(kind, Int64Array::from(vec![1250])), ["12.50"]);
-        let exact = Decimal128Array::from(vec![1250]).with_precision_and_scale(38, 2).unwrap();
+        let exact = Decimal128Array::from(vec![1250])
+            .with_precision_and_scale(38, 2)
+            .unwrap();
         assert_eq!(shown(kind, exact), ["12.50"]);
         assert_eq!(shown(Kind::Integer, Int8Array::from(vec![-7])), ["-7"]);
-        let wide = Decimal128Array::from(vec![7]).with_precision_and_scale(38, 0).unwrap();
+        let wide = Decimal128Array::from(vec![7])
+            .with_precision_and_scale(38, 0)
+            .unwrap();
         assert_eq!(shown(Kind::Integer, wide), ["7"]);
     }
 
@@ -348,7 +354,10 @@ mod tests {
         let seconds: ArrayRef = Arc::new(Int64Array::from(vec![Some(1_764_000_000), None]));
         let nanos: ArrayRef = Arc::new(Int32Array::from(vec![Some(123_456_789), None]));
         let zone: ArrayRef = Arc::new(Int32Array::from(vec![Some(1_500), None]));
-        let two = parts(vec![("epoch", Arc::clone(&seconds)), ("fraction", Arc::clone(&nanos))]);
+        let two = parts(vec![
+            ("epoch", Arc::clone(&seconds)),
+            ("fraction", Arc::clone(&nanos)),
+        ]);
         assert_eq!(shown(Kind::Instant(9), two.clone()), [instant, "NULL"]);
         assert_eq!(
             shown(Kind::Timestamp(9), two),
@@ -371,10 +380,19 @@ mod tests {
     fn other_types_arrive_as_what_they_are() {
         assert_eq!(shown(Kind::Boolean, BooleanArray::from(vec![true])), ["true"]);
         assert_eq!(shown(Kind::Float, Float64Array::from(vec![f64::NAN])), ["NaN"]);
-        assert_eq!(shown(Kind::Text, StringArray::from(vec![Some(""), None])), ["", "NULL"]);
+        assert_eq!(
+            shown(Kind::Text, StringArray::from(vec![Some(""), None])),
+            ["", "NULL"]
+        );
         assert_eq!(shown(Kind::Date, Date32Array::from(vec![-1])), ["1969-12-31"]);
-        assert_eq!(shown(Kind::Time(3), Int32Array::from(vec![36_000_500])), ["10:00:00.5"]);
-        assert_eq!(shown(Kind::Bytes, BinaryArray::from_vec(vec![b"\x00\xff"])), ["00ff"]);
+        assert_eq!(
+            shown(Kind::Time(3), Int32Array::from(vec![36_000_500])),
+            ["10:00:00.5"]
+        );
+        assert_eq!(
+            shown(Kind::Bytes, BinaryArray::from_vec(vec![b"\x00\xff"])),
+            ["00ff"]
+        );
         let significands: ArrayRef = Arc::new(BinaryArray::from_vec(vec![&[0xff, 0x85]]));
         let exponents: ArrayRef = Arc::new(Int16Array::from(vec![-2]));
         let floating = parts(vec![("exponent", exponents), ("significand", significands)]);
@@ -393,8 +411,19 @@ mod tests {
         let dates: ArrayRef = Arc::new(Date32Array::from(vec![Some(0), None, Some(i32::MAX)]));
         assert_eq!(refused(Kind::Date, dates), (2, Unfit::YearTooFar));
         let text: ArrayRef = Arc::new(StringArray::from(vec!["x"]));
-        for kind in [Kind::Boolean, Kind::Integer, Kind::Date, Kind::Instant(9), Kind::Bytes, Kind::Interval] {
-            assert_eq!(refused(kind, Arc::clone(&text)), (0, Unfit::AnotherType), "{kind:?}");
+        for kind in [
+            Kind::Boolean,
+            Kind::Integer,
+            Kind::Date,
+            Kind::Instant(9),
+            Kind::Bytes,
+            Kind::Interval,
+        ] {
+            assert_eq!(
+                refused(kind, Arc::clone(&text)),
+                (0, Unfit::AnotherType),
+                "{kind:?}"
+            );
         }
         let number: ArrayRef = Arc::new(Int64Array::from(vec![1]));
         assert_eq!(refused(Kind::Unknown, number), (0, Unfit::AnotherType));

@@ -1,7 +1,5 @@
 //! Parts of a result in, batches out, and a count that must be right.
 
-use std::sync::Arc;
-
 use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
 use arrow::datatypes::SchemaRef;
@@ -117,10 +115,29 @@ impl Decoder {
 
     /// Hands on what is left when every part was read.
     pub(crate) fn rest(&mut self, take: &mut dyn FnMut(RecordBatch) -> Taken) -> Result<(), Stop> {
-        match self.batcher.rest() {
-            Ok(Some(batch)) if take(batch).is_break() => Err(Stop::Unwanted),
-            Ok(_) => Ok(()),
-            Err(error) => Err(Stop::Failed(error)),
+        match self.batcher.rest().map_err(Stop::Failed)? {
+            None => Ok(()),
+            Some(batch) => match take(batch) {
+                Taken::Continue(()) => Ok(()),
+                Taken::Break(()) => Err(Stop::Unwanted),
+            },
+        }
+    }
+
+    /// Every batch of one part.
+    ///
+    /// # Errors
+    /// As [`Decoder::part`].
+    pub(crate) fn whole(&mut self, part: Part) -> Result<Vec<RecordBatch>, ConnectorError> {
+        let mut batches = Vec::new();
+        let mut take = |batch| {
+            batches.push(batch);
+            Taken::Continue(())
+        };
+        let read = self.part(part, &mut take).and_then(|()| self.rest(&mut take));
+        match read {
+            Err(Stop::Failed(error)) => Err(error),
+            _ => Ok(batches),
         }
     }
 
@@ -213,34 +230,4 @@ impl Decoder {
             .with_hint("is there a proxy that changes answers? If not, report this"),
         )
     }
-}
-
-/// Every batch of some parts.
-///
-/// # Errors
-/// As [`Decoder::part`].
-pub(crate) fn all(decoder: &mut Decoder, parts: Vec<Part>) -> Result<Vec<RecordBatch>, ConnectorError> {
-    let mut batches = Vec::new();
-    let mut take = |batch| {
-        batches.push(batch);
-        Taken::Continue(())
-    };
-    let mut read = || {
-        for part in parts {
-            decoder.part(part, &mut take)?;
-        }
-        decoder.rest(&mut take)
-    };
-    match read() {
-        Ok(()) | Err(Stop::Unwanted | Stop::Malformed) => Ok(batches),
-        Err(Stop::Failed(error)) => Err(error),
-    }
-}
-
-/// The columns of a schema by name, for small results.
-pub(crate) fn position(schema: &SchemaRef, name: &str) -> Option<usize> {
-    Arc::clone(schema)
-        .fields()
-        .iter()
-        .position(|field| field.name().eq_ignore_ascii_case(name))
 }

@@ -72,7 +72,10 @@ pub(crate) fn not_an_answer(settings: &Settings, doing: Doing<'_>, status: u16) 
         (408 | 429 | 500..=599, _) => ConnectorError::new(
             TRANSIENT,
             "server_busy",
-            format!("{address}: the server is busy or failing (HTTP {status}){}", doing.progress()),
+            format!(
+                "{address}: the server is busy or failing (HTTP {status}){}",
+                doing.progress()
+            ),
         )
         .with_hint("run it again; https://status.snowflake.com tells of outages"),
         (400 | 401 | 403 | 404, Doing::LoggingIn) => ConnectorError::config(

@@ -45,8 +45,11 @@ impl KeyPair {
         connection: &str,
     ) -> Result<Self, ConnectorError> {
         let wrong = |what: &str, hint: &str| {
-            ConnectorError::config("private_key", format!("source '{connection}': its `private_key` {what}"))
-                .with_hint(hint)
+            ConnectorError::config(
+                "private_key",
+                format!("source '{connection}': its `private_key` {what}"),
+            )
+            .with_hint(hint)
         };
         let (label, der) = unwrap_pem(pem.expose()).map_err(|what| wrong(what, MAKE_A_KEY))?;
         let unfit = |_| {
@@ -126,7 +129,9 @@ fn unwrap_pem(text: &str) -> Result<(&str, Vec<u8>), &'static str> {
     let (label, rest) = rest.split_once("-----").ok_or(not_pem)?;
     let (body, _) = rest.split_once("-----END ").ok_or(not_pem)?;
     if body.contains("Proc-Type:") {
-        return Err("is sealed in a form of old; seal it anew: openssl pkcs8 -topk8 -v2 aes256 -in OLD -out NEW");
+        return Err(
+            "is sealed in a form of old; seal it anew: openssl pkcs8 -topk8 -v2 aes256 -in OLD -out NEW",
+        );
     }
     let plain: String = body
         .replace("\\n", "")

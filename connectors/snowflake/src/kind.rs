@@ -203,7 +203,10 @@ mod tests {
     fn columns_are_described_in_the_warehouses_words() {
         assert_eq!(column("fixed", Some(12), Some(2)).type_name, "NUMBER(12,2)");
         assert_eq!(column("text", None, None).type_name, "VARCHAR");
-        assert_eq!(column("timestamp_ltz", Some(0), Some(9)).type_name, "TIMESTAMP_LTZ");
+        assert_eq!(
+            column("timestamp_ltz", Some(0), Some(9)).type_name,
+            "TIMESTAMP_LTZ"
+        );
         let geography = Typed::new(&RowType {
             name: "G".into(),
             type_name: "object".into(),
@@ -211,7 +214,10 @@ mod tests {
             precision: None,
             scale: None,
         });
-        assert_eq!((geography.type_name.as_str(), geography.kind), ("GEOGRAPHY", Kind::Json));
+        assert_eq!(
+            (geography.type_name.as_str(), geography.kind),
+            ("GEOGRAPHY", Kind::Json)
+        );
         let mark = geography.field().metadata().get("outflow.type").cloned();
         assert_eq!(mark.as_deref(), Some("json"));
     }

@@ -95,7 +95,7 @@ fn whole_seconds(time: Duration) -> u64 {
 }
 
 /// The part of the address that says in what a session works.
-pub(crate) fn query_string(settings: &Settings) -> form_urlencoded::Serializer<'static, String> {
+pub(crate) fn query_string(settings: &Settings) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     for (key, value) in [
         ("databaseName", &settings.database),
@@ -107,7 +107,7 @@ pub(crate) fn query_string(settings: &Settings) -> form_urlencoded::Serializer<'
             query.append_pair(key, value);
         }
     }
-    query
+    query.finish()
 }
 
 #[cfg(test)]
@@ -174,7 +174,7 @@ mod tests {
     fn names_in_quotes_stay_in_quotes() {
         let settings = settings(json!({"token": "t", "role": "\"Read only\"", "database": "db"}));
         assert_eq!(
-            query_string(&settings).finish(),
+            query_string(&settings),
             "databaseName=db&roleName=%22Read+only%22"
         );
     }

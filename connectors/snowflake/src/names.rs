@@ -42,7 +42,11 @@ pub(crate) fn table_parts(name: &str) -> Result<Vec<String>, ConnectorError> {
         if part.is_empty() && !schema_left_out || part.contains('\0') {
             return Err(wrong());
         }
-        parts.push(if schema_left_out { "PUBLIC".to_owned() } else { part });
+        parts.push(if schema_left_out {
+            "PUBLIC".to_owned()
+        } else {
+            part
+        });
         match after.strip_prefix('.') {
             Some(next) => rest = next,
             None if after.is_empty() && parts.len() <= 3 => return Ok(parts),
@@ -98,7 +102,16 @@ mod tests {
         ] {
             assert_eq!(table_parts(name).unwrap(), parts, "{name}");
         }
-        for name in ["", "a.", ".a", "a...b", "\"a", "a.b.c.d", "\"a\"b", "x; drop table y.z.w.v"] {
+        for name in [
+            "",
+            "a.",
+            ".a",
+            "a...b",
+            "\"a",
+            "a.b.c.d",
+            "\"a\"b",
+            "x; drop table y.z.w.v",
+        ] {
             assert_eq!(table_parts(name).unwrap_err().code, "table_name", "{name}");
         }
     }

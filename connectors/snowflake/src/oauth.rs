@@ -31,13 +31,6 @@ pub(crate) async fn access_token(
     exchange: &dyn Exchange,
     client: &OauthClient,
 ) -> Result<Secret, ConnectorError> {
-    let mut form = form_urlencoded::Serializer::new(String::new());
-    form.append_pair("grant_type", "client_credentials")
-        .append_pair("client_id", client.client_id.expose())
-        .append_pair("client_secret", client.client_secret.expose());
-    if let Some(scope) = &client.scope {
-        form.append_pair("scope", scope);
-    }
     let request = HttpRequest {
         method: "POST",
         url: client.token_url.clone(),
@@ -45,12 +38,16 @@ pub(crate) async fn access_token(
             ("content-type", "application/x-www-form-urlencoded".to_owned()),
             ("accept", "application/json".to_owned()),
         ],
-        body: Bytes::from(form.finish()),
+        body: Bytes::from(form(client)),
         timeout: ANSWER,
     };
     let transient = |message: String| {
-        ConnectorError::new(ErrorKind::Source { transient: true }, "oauth_unreachable", message)
-            .with_hint("check `token_url:` of the source's `oauth:`, and that its server runs")
+        ConnectorError::new(
+            ErrorKind::Source { transient: true },
+            "oauth_unreachable",
+            message,
+        )
+        .with_hint("check `token_url:` of the source's `oauth:`, and that its server runs")
     };
     let response = exchange
         .exchange(request)
@@ -80,8 +77,21 @@ pub(crate) async fn access_token(
             )
             .with_hint("check `client_id:`, `client_secret:` and `scope:` of the source's `oauth:`"))
         }
-        status => Err(transient(format!("the OAuth server gave no token: HTTP {status}"))),
+        status => Err(transient(format!(
+            "the OAuth server gave no token: HTTP {status}"
+        ))),
     }
+}
+
+fn form(client: &OauthClient) -> String {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("grant_type", "client_credentials")
+        .append_pair("client_id", client.client_id.expose())
+        .append_pair("client_secret", client.client_secret.expose());
+    if let Some(scope) = &client.scope {
+        form.append_pair("scope", scope);
+    }
+    form.finish()
 }
 
 #[cfg(test)]
@@ -129,7 +139,12 @@ mod tests {
         }
         assert_eq!(
             codes,
-            ["oauth_refused", "oauth_unreachable", "oauth_answer", "oauth_unreachable"]
+            [
+                "oauth_refused",
+                "oauth_unreachable",
+                "oauth_answer",
+                "oauth_unreachable"
+            ]
         );
     }
 }

@@ -110,9 +110,14 @@ mod tests {
         ] {
             let refused = Query::new(&Model::Sql(sql.into()));
             let found = refused.err().map_or("accepted", |error| error.code);
-            assert!(found == code || sql.contains(r"\'") && found != "accepted", "{sql}: {found}");
+            assert!(
+                found == code || sql.contains(r"\'") && found != "accepted",
+                "{sql}: {found}"
+            );
         }
-        let accepted = Query::new(&Model::Sql("select $1, $$;$$, 'it''s; fine' from values (1)".into()));
+        let accepted = Query::new(&Model::Sql(
+            "select $1, $$;$$, 'it''s; fine' from values (1)".into(),
+        ));
         assert!(accepted.is_ok());
     }
 

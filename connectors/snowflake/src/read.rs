@@ -63,8 +63,7 @@ impl Reader {
         let columns = chosen(&query, describe(&session, &query).await?, wanted)?;
         let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
         let answer = session.run(&query.select(Some(&names)), false, doing).await?;
-        let result =
-            QueryResult::new(&answer).map_err(|what| astray(session.settings(), doing, what))?;
+        let result = QueryResult::new(&answer).map_err(|what| astray(session.settings(), doing, what))?;
         drop(answer);
         if result.columns != columns {
             return Err(changed(&query));

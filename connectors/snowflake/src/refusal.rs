@@ -245,7 +245,9 @@ impl Refusal<'_> {
             let line = line.trim();
             let line = ["SQL compilation error:", "SQL access control error:"]
                 .iter()
-                .fold(line, |line, prefix| line.strip_prefix(prefix).unwrap_or(line).trim());
+                .fold(line, |line, prefix| {
+                    line.strip_prefix(prefix).unwrap_or(line).trim()
+                });
             let plain = match position(line) {
                 Some((before, after, ..)) => format!("{} {}", before.trim(), after.trim()),
                 None => line.to_owned(),
@@ -255,7 +257,10 @@ impl Refusal<'_> {
             if !plain.is_empty() && plain != "error" {
                 words.push(plain);
             }
-            if words.first().is_some_and(|first| first.starts_with("syntax error")) {
+            if words
+                .first()
+                .is_some_and(|first| first.starts_with("syntax error"))
+            {
                 break;
             }
         }
@@ -286,7 +291,9 @@ impl Refusal<'_> {
             ("100051", _) | (_, "22012") => "division by zero",
             ("100046", _) | (_, "22003") => "number out of range",
             ("100078" | "100074", _) | (_, "22001" | "22000") => "text too long for its type",
-            ("100035" | "100040" | "100094" | "100095", _) | (_, "22007" | "22008") => "text that is no date or time",
+            ("100035" | "100040" | "100094" | "100095", _) | (_, "22007" | "22008") => {
+                "text that is no date or time"
+            }
             (_, "22018") => "text that is no value of the type it is cast to",
             ("100069" | "100071", _) => "JSON that does not read, or is of another type",
             _ => "data that do not fit the expression",
@@ -300,7 +307,10 @@ impl Refusal<'_> {
 
 /// Codes of a log-in that are about role, warehouse, account or address, not the credential.
 fn is_about_names(code: &str) -> bool {
-    matches!(code, "390189" | "390201" | "390400" | "390420" | "390421" | "390422")
+    matches!(
+        code,
+        "390189" | "390201" | "390400" | "390420" | "390421" | "390422"
+    )
 }
 
 fn secret(settings: &Settings) -> &'static str {

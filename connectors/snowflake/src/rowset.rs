@@ -78,8 +78,10 @@ impl<'de> Visitor<'de> for Rows<'_> {
             }
             let stop = match self.batcher.end_row() {
                 Ok(None) => continue,
-                Ok(Some(batch)) if (self.take)(batch).is_continue() => continue,
-                Ok(Some(_)) => Stop::Unwanted,
+                Ok(Some(batch)) => match (self.take)(batch) {
+                    Taken::Continue(()) => continue,
+                    Taken::Break(()) => Stop::Unwanted,
+                },
                 Err(error) => Stop::Failed(error),
             };
             *self.stop = Some(stop);

@@ -18,7 +18,8 @@ use crate::failure::{Doing, astray, no_answer, not_an_answer};
 use crate::login;
 use crate::refusal::Refusal;
 use crate::wire::{
-    Answer, IN_PROGRESS, LoggedIn, Monitored, NOT_EXECUTING, QueryData, Renewed, SESSION_EXPIRED, SESSION_GONE,
+    Answer, IN_PROGRESS, LoggedIn, Monitored, NOT_EXECUTING, QueryData, Renewed, SESSION_EXPIRED,
+    SESSION_GONE,
 };
 
 /// Time for an answer to a query: the server lets go of a request after 45 s.
@@ -125,10 +126,7 @@ impl Call {
             ("CLIENT_APP_VERSION", login::CLIENT_APP_VERSION.to_owned()),
         ];
         if let Some(token) = token {
-            headers.push((
-                "authorization",
-                format!("Snowflake Token=\"{}\"", token.expose()),
-            ));
+            headers.push(("authorization", format!("Snowflake Token=\"{}\"", token.expose())));
         }
         let body = if self.body.is_null() {
             Bytes::new()
@@ -385,7 +383,7 @@ async fn log_in(
 ) -> Result<Tokens, ConnectorError> {
     let body = login::body(settings, exchange, tag).await?;
     let mut call = Call::post("/session/v1/login-request", body);
-    let place = login::query_string(settings).finish();
+    let place = login::query_string(settings);
     if !place.is_empty() {
         call.path = format!("{}?{place}", call.path);
     }
@@ -435,7 +433,12 @@ async fn send(
         };
         attempt += 1;
         let jitter = rand::random_range(0.5..1.0);
-        tokio::time::sleep(pause.mul_f64(jitter).max(asked.unwrap_or_default().min(LONGEST_PAUSE))).await;
+        tokio::time::sleep(
+            pause
+                .mul_f64(jitter)
+                .max(asked.unwrap_or_default().min(LONGEST_PAUSE)),
+        )
+        .await;
     }
 }
 

@@ -74,7 +74,9 @@ impl Snowflake {
         let Ok(session) = self.session(None).await else {
             return error;
         };
-        let database = (parts.len() == 3).then(|| parts.first().map(String::as_str)).flatten();
+        let database = (parts.len() == 3)
+            .then(|| parts.first().map(String::as_str))
+            .flatten();
         let tables = check::tables(&session, database).await.unwrap_or_default();
         let wanted = parts.last().map_or("", String::as_str);
         let near = did_you_mean(wanted, tables.iter().map(|(_, table)| table.as_str()));

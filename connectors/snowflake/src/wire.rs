@@ -44,9 +44,9 @@ impl Answer {
     /// Reads an answer; none when it is not one of this API.
     pub(crate) fn parse(body: &Bytes) -> Option<Self> {
         let envelope: Envelope<'_> = serde_json::from_slice(body).ok()?;
-        let data = envelope.data.map_or_else(Bytes::new, |data| {
-            body.slice_ref(data.get().as_bytes())
-        });
+        let data = envelope
+            .data
+            .map_or_else(Bytes::new, |data| body.slice_ref(data.get().as_bytes()));
         Some(Self {
             success: envelope.success,
             code: envelope.code.map(Cow::into_owned),
