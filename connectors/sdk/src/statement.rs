@@ -249,12 +249,14 @@ impl<'a, 'd> Scan<'a, 'd> {
 
     fn quoted(&mut self, quote: u8, escapes: bool, what: &'static str) -> Result<(), Fault<'a>> {
         let start = self.at;
+        // Where three quotes are one, two are an empty string.
+        let doubles = !self.dialect.triple_quotes;
         self.at += 1;
         loop {
             match self.byte(0) {
                 _ if self.at >= self.bytes.len() => return Err(Fault::Unterminated(what, start)),
                 b'\\' if escapes => self.at += 2,
-                byte if byte == quote && self.byte(1) == quote => self.at += 2,
+                byte if byte == quote && self.byte(1) == quote && doubles => self.at += 2,
                 byte => {
                     self.at += 1;
                     if byte == quote {

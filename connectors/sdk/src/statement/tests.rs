@@ -83,7 +83,7 @@ fn bigquery_has_quotes_of_its_own() {
         assert_eq!(code(sql), "one", "{sql}");
     }
     for (sql, expected) in [
-        ("select 'it''; drop table t", "several_statements"),
+        ("select 'it'';'; drop table t", "several_statements"),
         ("select 1 # one\n; select 2", "several_statements"),
         ("select 1 /* /* */ ; select 2", "several_statements"),
         ("declare x int64; select 1", "not_a_query"),
