@@ -103,17 +103,13 @@ mod tests {
     fn what_cannot_be_a_subquery_is_refused() {
         for (sql, code) in [
             ("select 1; select 2", "several_statements"),
-            (r"select '\'; drop table t; --'", "several_statements"),
+            (r"select '\''; drop table t; --'", "several_statements"),
             ("delete from t", "not_a_query"),
             ("// nothing", "no_statement"),
             ("select 1) union (select 2", "sql_syntax"),
         ] {
             let refused = Query::new(&Model::Sql(sql.into()));
-            let found = refused.err().map_or("accepted", |error| error.code);
-            assert!(
-                found == code || sql.contains(r"\'") && found != "accepted",
-                "{sql}: {found}"
-            );
+            assert_eq!(refused.err().map(|error| error.code), Some(code), "{sql}");
         }
         let accepted = Query::new(&Model::Sql(
             "select $1, $$;$$, 'it''s; fine' from values (1)".into(),

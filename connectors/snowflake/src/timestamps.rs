@@ -2,9 +2,9 @@
 
 use crate::cell::Unfit;
 
-/// Microseconds of 0000-01-01 and of the end of 9999-12-31 are some hours within these.
-const FIRST_DAY: i64 = -4_371_222;
-/// The day 9999-12-31, since 1970-01-01; the first is -9999-01-01.
+/// The day -9999-01-01, since 1970-01-01.
+const FIRST_DAY: i64 = -4_371_587;
+/// The day 9999-12-31.
 const LAST_DAY: i64 = 2_932_896;
 const MICROS_OF_DAY: i64 = 86_400_000_000;
 
