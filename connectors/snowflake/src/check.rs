@@ -2,6 +2,7 @@
 //! the role could do harm.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::FieldRef;
@@ -10,10 +11,9 @@ use outflow_sdk::ConnectorError;
 use outflow_sdk::source::Advice;
 use serde_json::Value;
 
-use crate::decode::Decoder;
-use crate::failure::{Doing, astray};
+use crate::fetch::Fetcher;
 use crate::names::quoted;
-use crate::result::QueryResult;
+use crate::read::small;
 use crate::session::Session;
 
 /// Roles looked at for what they may do: those of the session and what they inherit.
@@ -33,17 +33,19 @@ const HOLDS_DATA: [&str; 7] = [
     "DATABASE",
 ];
 
+/// A session, and what fetches the rows it does not give at once.
+#[derive(Clone, Copy)]
+pub(crate) struct Looking<'a> {
+    pub(crate) session: &'a Arc<Session>,
+    pub(crate) fetcher: &'a Fetcher,
+}
+
 /// Rows of a small result, as texts.
 struct Rows(Vec<RecordBatch>);
 
 impl Rows {
-    /// The rows that come with the answer; what a look around needs is among them.
-    async fn of(session: &Session, sql: &str) -> Result<Self, ConnectorError> {
-        let answer = session.run(sql, false, Doing::Looking).await?;
-        let amiss = |what: &str| astray(session.settings(), Doing::Looking, what);
-        let result = QueryResult::new(&answer).map_err(amiss)?;
-        let mut decoder = Decoder::new(session.settings().address(), result.columns, result.format);
-        decoder.whole(result.inline).map(Self)
+    async fn of(looking: &Looking<'_>, sql: &str) -> Result<Self, ConnectorError> {
+        small(looking.session, looking.fetcher, sql).await.map(Self)
     }
 
     /// One column of every row; none for NULL and for a column that is not there.
@@ -72,25 +74,22 @@ impl Rows {
 }
 
 /// Looks around in a session.
-pub(crate) async fn advice(session: &Session) -> Result<Vec<Advice>, ConnectorError> {
-    let rows = Rows::of(
-        session,
-        "SELECT CURRENT_USER() AS \"USER\", CURRENT_ROLE() AS \"ROLE\", CURRENT_WAREHOUSE() AS \"WAREHOUSE\", \
-         CURRENT_DATABASE() AS \"DATABASE\", CURRENT_SCHEMA() AS \"SCHEMA\"",
-    )
-    .await?;
-    let role = rows.first("ROLE");
-    let warehouse = rows.first("WAREHOUSE");
+pub(crate) async fn advice(looking: &Looking<'_>) -> Result<Vec<Advice>, ConnectorError> {
+    let session = looking.session;
+    let place = session.place();
+    let user = Rows::of(looking, "SELECT CURRENT_USER() AS \"USER\"")
+        .await?
+        .first("USER");
     let mut message = format!(
-        "{}: user '{}' with role {}",
+        "{}: user '{}'",
         session.settings().address(),
-        rows.first("USER").as_deref().unwrap_or_default(),
-        role.as_deref().unwrap_or("(none)")
+        user.as_deref().unwrap_or(session.settings().user())
     );
     for (what, name) in [
-        ("warehouse", warehouse.clone()),
-        ("database", rows.first("DATABASE")),
-        ("schema", rows.first("SCHEMA")),
+        ("role", &place.role_name),
+        ("warehouse", &place.warehouse_name),
+        ("database", &place.database_name),
+        ("schema", &place.schema_name),
     ] {
         message.push_str(&format!(", {what} {}", name.as_deref().unwrap_or("(none)")));
     }
@@ -98,15 +97,15 @@ pub(crate) async fn advice(session: &Session) -> Result<Vec<Advice>, ConnectorEr
         code: "identity",
         message,
     }];
-    advice.extend(about_warehouse(session, warehouse.as_deref()).await);
-    if let Some(role) = &role {
-        advice.extend(can_write(session, role).await);
+    advice.extend(about_warehouse(looking, place.warehouse_name.as_deref()).await);
+    if let Some(role) = &place.role_name {
+        advice.extend(can_write(looking, role).await);
     }
     Ok(advice)
 }
 
 /// Whether models could run. What the role may not see is no reason for an error.
-async fn about_warehouse(session: &Session, warehouse: Option<&str>) -> Option<Advice> {
+async fn about_warehouse(looking: &Looking<'_>, warehouse: Option<&str>) -> Option<Advice> {
     let Some(name) = warehouse else {
         return Some(Advice {
             code: "no_warehouse",
@@ -120,7 +119,7 @@ async fn about_warehouse(session: &Session, warehouse: Option<&str>) -> Option<A
         .replace('\\', "\\\\\\\\")
         .replace('\'', "\\'")
         .replace('_', "\\\\_");
-    let rows = Rows::of(session, &format!("SHOW WAREHOUSES LIKE '{pattern}'"))
+    let rows = Rows::of(looking, &format!("SHOW WAREHOUSES LIKE '{pattern}'"))
         .await
         .ok()?;
     let suspended = rows.first("state")?.eq_ignore_ascii_case("suspended");
@@ -137,10 +136,10 @@ async fn about_warehouse(session: &Session, warehouse: Option<&str>) -> Option<A
 }
 
 /// Whether the session's roles, or those they inherit, may change data.
-async fn can_write(session: &Session, role: &str) -> Option<Advice> {
+async fn can_write(looking: &Looking<'_>, role: &str) -> Option<Advice> {
     let enough = "a role that may only SELECT is enough, and safer";
     let mut waiting = vec![role.to_owned()];
-    waiting.extend(secondary_roles(session).await);
+    waiting.extend(secondary_roles(looking).await);
     let mut seen = BTreeSet::new();
     let mut writable: Vec<String> = Vec::new();
     while let Some(role) = waiting.pop().filter(|_| seen.len() < ROLES) {
@@ -153,7 +152,7 @@ async fn can_write(session: &Session, role: &str) -> Option<Advice> {
                 message: format!("role {role} can change the whole account: {enough}"),
             });
         }
-        let Ok(grants) = Rows::of(session, &format!("SHOW GRANTS TO ROLE {}", quoted(&role))).await else {
+        let Ok(grants) = Rows::of(looking, &format!("SHOW GRANTS TO ROLE {}", quoted(&role))).await else {
             continue;
         };
         let columns = ["privilege", "granted_on", "name"].map(|name| grants.column(name));
@@ -186,9 +185,9 @@ async fn can_write(session: &Session, role: &str) -> Option<Advice> {
 }
 
 /// Roles that are active besides the session's own.
-async fn secondary_roles(session: &Session) -> Vec<String> {
+async fn secondary_roles(looking: &Looking<'_>) -> Vec<String> {
     let sql = "SELECT CURRENT_SECONDARY_ROLES() AS \"ROLES\"";
-    let Ok(rows) = Rows::of(session, sql).await else {
+    let Ok(rows) = Rows::of(looking, sql).await else {
         return Vec::new();
     };
     let told: Option<Value> = rows
@@ -205,7 +204,7 @@ async fn secondary_roles(session: &Session) -> Vec<String> {
 
 /// Schemas and names of tables and views the role may see, for suggestions.
 pub(crate) async fn tables(
-    session: &Session,
+    looking: &Looking<'_>,
     database: Option<&str>,
 ) -> Result<Vec<(String, String)>, ConnectorError> {
     let database = database.map_or_else(String::new, |name| format!("{}.", quoted(name)));
@@ -213,7 +212,7 @@ pub(crate) async fn tables(
         "SELECT TABLE_SCHEMA AS \"SCHEMA\", TABLE_NAME AS \"NAME\" FROM {database}INFORMATION_SCHEMA.TABLES \
          WHERE TABLE_SCHEMA <> 'INFORMATION_SCHEMA' ORDER BY 1, 2 LIMIT 1000"
     );
-    let rows = Rows::of(session, &sql).await?;
+    let rows = Rows::of(looking, &sql).await?;
     let pairs = rows.column("SCHEMA").into_iter().zip(rows.column("NAME"));
     Ok(pairs
         .filter_map(|(schema, name)| Some((schema?, name?)))

@@ -2,6 +2,7 @@
 //! when the old ones have expired.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -27,7 +28,7 @@ const PAUSES: [Duration; 4] = [
     Duration::from_secs(3),
     Duration::from_secs(6),
 ];
-/// Times new links are asked for because of one file.
+/// Times new links are asked for while no file comes.
 const NEW_LINKS: usize = 3;
 
 /// Fetches the files of one result.
@@ -41,6 +42,8 @@ pub(crate) struct Chunks {
     /// Rows that came with the answer.
     inline_rows: u64,
     links: tokio::sync::Mutex<Links>,
+    /// Files that came.
+    fetched: AtomicU64,
 }
 
 struct Links {
@@ -76,6 +79,7 @@ impl Chunks {
                 files: Arc::new(files),
                 generation: 0,
             }),
+            fetched: AtomicU64::new(0),
         }
     }
 
@@ -108,7 +112,7 @@ impl Chunks {
 
     async fn file(&self, at: usize) -> Result<Bytes, ConnectorError> {
         let mut pauses = PAUSES.into_iter();
-        let mut renewals = 0;
+        let (mut renewals, mut fetched) = (0, self.fetched.load(Ordering::Relaxed));
         loop {
             let (files, generation) = {
                 let links = self.links.lock().await;
@@ -118,12 +122,17 @@ impl Chunks {
                 return Err(self.astray(at, "fewer files than before"));
             };
             match self.fetcher.get(&chunk.url, &files.headers).await {
-                Ok(file) => return Ok(file),
-                Err(NoFile::Refused(status)) if renewals == NEW_LINKS => {
-                    return Err(self.lost(at, &format!("refused (HTTP {status}), with new links as well")));
+                Ok(file) => {
+                    self.fetched.fetch_add(1, Ordering::Relaxed);
+                    return Ok(file);
                 }
-                Err(NoFile::Refused(_)) => {
-                    renewals += 1;
+                Err(NoFile::Refused(status)) => {
+                    let before = std::mem::replace(&mut fetched, self.fetched.load(Ordering::Relaxed));
+                    renewals = if before == fetched { renewals + 1 } else { 1 };
+                    if renewals > NEW_LINKS {
+                        let reason = format!("refused (HTTP {status}), with new links as well");
+                        return Err(self.lost(at, &reason));
+                    }
                     self.renew(at, generation).await?;
                 }
                 Err(NoFile::Passing(reason)) => match pauses.next() {

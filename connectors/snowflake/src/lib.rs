@@ -11,6 +11,7 @@
 //! together the total. Dropping the stream aborts the query and ends the session.
 
 mod batch;
+mod call;
 mod cell;
 mod check;
 mod chunks;

@@ -39,6 +39,14 @@ impl Query {
         Ok(Self { label, from })
     }
 
+    /// A look around; `label` is what messages call it.
+    pub(crate) fn look(label: &str) -> Self {
+        Self {
+            label: label.to_owned(),
+            from: From::Table(Vec::new()),
+        }
+    }
+
     /// The parts of the table's name, if it is a table.
     pub(crate) fn table(&self) -> Option<&[String]> {
         match &self.from {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use futures::StreamExt;
 use outflow_sdk::names::project;
@@ -46,6 +47,36 @@ pub(crate) async fn describe(session: &Session, query: &Query) -> Result<Vec<Typ
     data.ok_or("no result")
         .and_then(|data| columns(&data))
         .map_err(|what| astray(session.settings(), doing, what))
+}
+
+/// Every batch of a result that fits into memory, such as one that tells of the account.
+///
+/// # Errors
+/// As a read.
+pub(crate) async fn small(
+    session: &Arc<Session>,
+    fetcher: &Fetcher,
+    sql: &str,
+) -> Result<Vec<RecordBatch>, ConnectorError> {
+    let settings = session.settings();
+    let query = Query::look(settings.address());
+    let answer = session.run(sql, false, Doing::Looking).await?;
+    let result = QueryResult::new(&answer).map_err(|what| astray(settings, Doing::Looking, what))?;
+    let mut decoder = Decoder::new(&query.label, result.columns, result.format);
+    let chunks = Chunks::new(
+        Arc::clone(session),
+        fetcher.clone(),
+        query,
+        result.query_id,
+        result.inline.rows,
+        result.files,
+    );
+    let mut batches = decoder.whole(result.inline)?;
+    let mut parts = Box::pin(Arc::new(chunks).parts());
+    while let Some(part) = parts.next().await {
+        batches.extend(decoder.whole(part?)?);
+    }
+    Ok(batches)
 }
 
 impl Reader {

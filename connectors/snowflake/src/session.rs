@@ -4,37 +4,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use outflow_sdk::http::{Exchange, HttpRequest, HttpResponse};
+use outflow_sdk::ConnectorError;
+use outflow_sdk::http::Exchange;
 use outflow_sdk::secret::Secret;
 use outflow_sdk::tag::Tag;
-use outflow_sdk::{ConnectorError, ErrorKind};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
+use crate::call::{ANSWER, Call, PAUSES, QUERY, send};
 use crate::config::Settings;
-use crate::failure::{Doing, astray, no_answer, not_an_answer};
+use crate::failure::{Doing, astray};
 use crate::login;
 use crate::refusal::Refusal;
 use crate::wire::{
-    Answer, IN_PROGRESS, LoggedIn, Monitored, NOT_EXECUTING, QueryData, Renewed, SESSION_EXPIRED,
+    Answer, IN_PROGRESS, LoggedIn, Monitored, NOT_EXECUTING, Place, QueryData, Renewed, SESSION_EXPIRED,
     SESSION_GONE,
 };
 
-/// Time for an answer to a query: the server lets go of a request after 45 s.
-const QUERY: Duration = Duration::from_secs(90);
-/// Time for any other answer.
-const ANSWER: Duration = Duration::from_secs(30);
-/// Pauses before a request that got no answer is sent again. Each may be: queries carry an id of ours, by
-/// which the server knows one it has.
-const PAUSES: [Duration; 3] = [
-    Duration::from_millis(250),
-    Duration::from_secs(1),
-    Duration::from_secs(3),
-];
-/// The longest pause a server may ask for.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Pauses before a running query is asked for again, where the server answers at once instead of holding
 /// the request.
 const POLLS: [Duration; 7] = [
@@ -56,6 +43,8 @@ const ABORTS: usize = 4;
 /// A session with the account.
 pub(crate) struct Session {
     line: Arc<Line>,
+    /// Where it works.
+    place: Place,
     runtime: Handle,
     /// Request id of the query that may be running.
     running: Mutex<Option<String>>,
@@ -79,71 +68,6 @@ struct Tokens {
     generation: u64,
 }
 
-/// A request to the account.
-struct Call {
-    method: &'static str,
-    path: String,
-    parameters: Vec<(&'static str, String)>,
-    body: Value,
-    timeout: Duration,
-}
-
-impl Call {
-    fn post(path: &str, body: Value) -> Self {
-        Self {
-            method: "POST",
-            path: path.to_owned(),
-            parameters: vec![("requestId", uuid())],
-            body,
-            timeout: ANSWER,
-        }
-    }
-
-    fn get(path: String) -> Self {
-        Self {
-            method: "GET",
-            path,
-            parameters: Vec::new(),
-            body: Value::Null,
-            timeout: QUERY,
-        }
-    }
-
-    /// The request of one attempt.
-    fn request(&self, base_url: &str, token: Option<&Secret>, attempt: usize) -> HttpRequest {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        for (key, value) in &self.parameters {
-            query.append_pair(key, value);
-        }
-        query.append_pair("request_guid", &uuid());
-        if attempt > 0 {
-            query.append_pair("retryCount", &attempt.to_string());
-        }
-        let separator = if self.path.contains('?') { '&' } else { '?' };
-        let mut headers = vec![
-            ("accept", "application/snowflake".to_owned()),
-            ("CLIENT_APP_ID", login::CLIENT_APP_ID.to_owned()),
-            ("CLIENT_APP_VERSION", login::CLIENT_APP_VERSION.to_owned()),
-        ];
-        if let Some(token) = token {
-            headers.push(("authorization", format!("Snowflake Token=\"{}\"", token.expose())));
-        }
-        let body = if self.body.is_null() {
-            Bytes::new()
-        } else {
-            headers.push(("content-type", "application/json".to_owned()));
-            Bytes::from(self.body.to_string())
-        };
-        HttpRequest {
-            method: self.method,
-            url: format!("{base_url}{}{separator}{}", self.path, query.finish()),
-            headers,
-            body,
-            timeout: self.timeout,
-        }
-    }
-}
-
 impl Session {
     /// Logs in.
     ///
@@ -155,7 +79,7 @@ impl Session {
         exchange: &Arc<dyn Exchange>,
         tag: Option<Tag>,
     ) -> Result<Self, ConnectorError> {
-        let tokens = log_in(settings, exchange.as_ref(), tag.as_ref(), 0).await?;
+        let (tokens, place) = log_in(settings, exchange.as_ref(), tag.as_ref(), 0).await?;
         Ok(Self {
             line: Arc::new(Line {
                 settings: Arc::clone(settings),
@@ -164,6 +88,7 @@ impl Session {
                 tokens: tokio::sync::Mutex::new(tokens),
                 sequence: AtomicU64::new(0),
             }),
+            place,
             runtime: Handle::current(),
             running: Mutex::new(None),
             heartbeat: Mutex::new(None),
@@ -172,6 +97,10 @@ impl Session {
 
     pub(crate) fn settings(&self) -> &Arc<Settings> {
         &self.line.settings
+    }
+
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
     }
 
     /// Keeps the session alive for as long as it is held.
@@ -297,7 +226,9 @@ impl Line {
             },
             None => {
                 let tag = self.tag.as_ref();
-                log_in(&self.settings, self.exchange.as_ref(), tag, generation + 1).await?
+                log_in(&self.settings, self.exchange.as_ref(), tag, generation + 1)
+                    .await?
+                    .0
             }
         };
         Ok(())
@@ -380,7 +311,7 @@ async fn log_in(
     exchange: &dyn Exchange,
     tag: Option<&Tag>,
     generation: u64,
-) -> Result<Tokens, ConnectorError> {
+) -> Result<(Tokens, Place), ConnectorError> {
     let body = login::body(settings, exchange, tag).await?;
     let mut call = Call::post("/session/v1/login-request", body);
     let place = login::query_string(settings);
@@ -401,78 +332,14 @@ async fn log_in(
     let logged_in: LoggedIn = answer
         .data()
         .ok_or_else(|| astray(settings, doing, "no session token"))?;
-    Ok(Tokens {
+    let tokens = Tokens {
         session: logged_in.token,
         master: logged_in.master_token,
         generation,
-    })
-}
-
-/// Sends a request until it is answered, four times at most.
-async fn send(
-    settings: &Settings,
-    exchange: &dyn Exchange,
-    call: &Call,
-    token: Option<&Secret>,
-    doing: Doing<'_>,
-) -> Result<Answer, ConnectorError> {
-    let mut pauses = PAUSES.into_iter();
-    let mut attempt = 0;
-    loop {
-        let request = call.request(&settings.base_url, token, attempt);
-        let (error, asked) = match exchange.exchange(request).await {
-            Ok(response) => match understood(settings, &response, doing) {
-                Ok(answer) => return Ok(answer),
-                Err(error) => (error, response.retry_after()),
-            },
-            Err(error) => (no_answer(settings, doing, error), None),
-        };
-        let pause = pauses.next().filter(|_| is_worth_a_try(&error));
-        let Some(pause) = pause else {
-            return Err(error);
-        };
-        attempt += 1;
-        let jitter = rand::random_range(0.5..1.0);
-        tokio::time::sleep(
-            pause
-                .mul_f64(jitter)
-                .max(asked.unwrap_or_default().min(LONGEST_PAUSE)),
-        )
-        .await;
-    }
-}
-
-fn is_worth_a_try(error: &ConnectorError) -> bool {
-    error.kind == ErrorKind::Source { transient: true }
-}
-
-fn understood(
-    settings: &Settings,
-    response: &HttpResponse,
-    doing: Doing<'_>,
-) -> Result<Answer, ConnectorError> {
-    let failed = || not_an_answer(settings, doing, response.status);
-    if matches!(response.status, 408 | 429 | 500..=599) {
-        return Err(failed());
-    }
-    let answer = Answer::parse(&response.body).ok_or_else(failed)?;
-    // An error of the API has a code, whatever the status; anything else needs a 200 to be believed.
-    if response.status == 200 || (!answer.success && answer.code.is_some()) {
-        Ok(answer)
-    } else {
-        Err(failed())
-    }
+    };
+    Ok((tokens, logged_in.session_info.unwrap_or_default()))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A random UUID (RFC 9562, version 4).
-fn uuid() -> String {
-    let random: u128 = rand::random();
-    let bits = (random & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
-    let hex = format!("{bits:032x}");
-    let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default().to_owned();
-    [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
 }

@@ -14,7 +14,7 @@ use outflow_sdk::{ConnectorError, ErrorKind};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-use crate::check;
+use crate::check::{self, Looking};
 use crate::config::{Settings, SnowflakeSettings};
 use crate::failure::is_passing;
 use crate::fetch::Fetcher;
@@ -77,7 +77,11 @@ impl Snowflake {
         let database = (parts.len() == 3)
             .then(|| parts.first().map(String::as_str))
             .flatten();
-        let tables = check::tables(&session, database).await.unwrap_or_default();
+        let looking = Looking {
+            session: &Arc::new(session),
+            fetcher: &self.fetcher,
+        };
+        let tables = check::tables(&looking, database).await.unwrap_or_default();
         let wanted = parts.last().map_or("", String::as_str);
         let near = did_you_mean(wanted, tables.iter().map(|(_, table)| table.as_str()));
         let Some((schema, table)) = near.and_then(|near| tables.iter().find(|(_, table)| table == near))
@@ -91,8 +95,12 @@ impl Snowflake {
 #[async_trait]
 impl Source for Snowflake {
     async fn check(&self) -> Result<Vec<Advice>, ConnectorError> {
-        let session = self.session(None).await?;
-        check::advice(&session).await
+        let session = Arc::new(self.session(None).await?);
+        let looking = Looking {
+            session: &session,
+            fetcher: &self.fetcher,
+        };
+        check::advice(&looking).await
     }
 
     async fn describe(&self, model: &Model) -> Result<Vec<Column>, ConnectorError> {

@@ -72,6 +72,22 @@ pub(crate) struct LoggedIn {
     pub(crate) token: Secret,
     #[serde(default)]
     pub(crate) master_token: Option<Secret>,
+    #[serde(default)]
+    pub(crate) session_info: Option<Place>,
+}
+
+/// Where a session works: what was asked for, or what the user has by default.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Place {
+    #[serde(default)]
+    pub(crate) role_name: Option<String>,
+    #[serde(default)]
+    pub(crate) warehouse_name: Option<String>,
+    #[serde(default)]
+    pub(crate) database_name: Option<String>,
+    #[serde(default)]
+    pub(crate) schema_name: Option<String>,
 }
 
 /// What a renewal gives.

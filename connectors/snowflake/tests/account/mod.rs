@@ -292,7 +292,10 @@ impl Account {
             }
         }
         let (token, master) = self.new_tokens();
-        let mut data = json!({"token": token, "validityInSeconds": 3_599, "sessionId": 1});
+        let mut data = json!({
+            "token": token, "validityInSeconds": 3_599, "sessionId": 1,
+            "sessionInfo": {"roleName": "READER", "warehouseName": "LOADING", "databaseName": "DB", "schemaName": null},
+        });
         if self.options.master {
             data["masterToken"] = master.into();
             data["masterValidityInSeconds"] = 14_400.into();

@@ -45,7 +45,7 @@ async fn a_file_that_stays_refused_is_an_error() {
     let error = refused(&source(&running), table("shop.many")).await;
     assert_eq!(error.code, "result_lost", "{error}");
     assert!(
-        error.message.contains("HTTP 403, with new links as well"),
+        error.message.contains("(HTTP 403), with new links as well"),
         "{error}"
     );
     assert!(error.hint.unwrap().contains("SYSTEM$ALLOWLIST"));

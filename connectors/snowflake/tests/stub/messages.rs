@@ -316,7 +316,7 @@ async fn a_check_tells_who_is_where_and_what_could_go_wrong() {
     };
     let found = told(&running).await;
     let identity = format!(
-        "{}: user 'OUTFLOW' with role READER, warehouse LOADING, database DB, schema (none)",
+        "{}: user 'OUTFLOW', role READER, warehouse LOADING, database DB, schema (none)",
         address(&running)
     );
     assert_eq!(found, [("identity", identity)]);
