@@ -10,43 +10,45 @@ const PLACES: i64 = 20;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_goes_away_at_any_place_is_an_error() {
-    for arrow in [true, false] {
-        let options = Options {
-            arrow,
-            file_rows: 600,
-            polls: 1,
-            ..Options::default()
-        };
-        let whole = account(options.clone()).await;
-        let (batches, receipt) = read_counted(&source(&whole), table("shop.many")).await.unwrap();
-        assert_many(&batches, &receipt);
-        // The last file's last byte comes before these: statistics of the query, and the session's end.
-        let total = whole.account.answered() - 400;
-        let reads = (0..PLACES).map(|place| {
-            let options = options.clone();
-            async move {
-                let bytes = total * place / PLACES + 1;
-                let running = account(options).await;
-                running.account.cut_after(bytes);
-                let (rows, error) = read_counted(&source(&running), table("shop.many"))
-                    .await
-                    .err()
-                    .unwrap_or_else(|| panic!("cut after {bytes} of {total} bytes, and called complete"));
-                assert!(rows < MANY, "{bytes}");
-                assert_eq!(
-                    error.kind,
-                    ErrorKind::Source { transient: true },
-                    "{bytes}: {error}"
-                );
-                assert!(
-                    matches!(error.code, "connection_lost" | "unreachable" | "result_lost"),
-                    "{bytes}: {} {error}",
-                    error.code
-                );
-            }
-        });
-        join_all(reads).await;
-    }
+    join_all([true, false].map(cut_everywhere)).await;
+}
+
+async fn cut_everywhere(arrow: bool) {
+    let options = Options {
+        arrow,
+        file_rows: 600,
+        polls: 1,
+        ..Options::default()
+    };
+    let whole = account(options.clone()).await;
+    let (batches, receipt) = read_counted(&source(&whole), table("shop.many")).await.unwrap();
+    assert_many(&batches, &receipt);
+    // Behind the last file's last byte come these: statistics of the query, and the session's end.
+    let total = whole.account.answered() - 400;
+    let reads = (0..PLACES).map(|place| {
+        let options = options.clone();
+        async move {
+            let bytes = total * place / PLACES + 1;
+            let running = account(options).await;
+            running.account.cut_after(bytes);
+            let (rows, error) = read_counted(&source(&running), table("shop.many"))
+                .await
+                .err()
+                .unwrap_or_else(|| panic!("cut after {bytes} of {total} bytes, and called complete"));
+            assert!(rows < MANY, "{bytes}");
+            assert_eq!(
+                error.kind,
+                ErrorKind::Source { transient: true },
+                "{bytes}: {error}"
+            );
+            assert!(
+                matches!(error.code, "connection_lost" | "unreachable" | "result_lost"),
+                "{bytes}: {} {error}",
+                error.code
+            );
+        }
+    });
+    join_all(reads).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -100,22 +100,27 @@ async fn values_arrive_as_what_they_are_by_both_routes() {
         ("vector", 0, 0, "[1.5,2.0]", "Utf8", "[1.5,2.0]"),
         ("hologram", 0, 0, "as text", "Utf8", "as text"),
     ];
+    let names: Vec<String> = (0..cases.len()).map(|at| format!("C{at}")).collect();
+    let columns: Vec<_> = cases
+        .iter()
+        .zip(&names)
+        .map(|((kind, precision, scale, ..), name)| (name.as_str(), *kind, *precision, *scale))
+        .collect();
+    let values = cases.iter().map(|(_, _, _, wire, ..)| Some((*wire).to_owned()));
+    let rows = vec![values.collect(), vec![None; cases.len()]];
     for arrow in [true, false] {
         for inline_rows in [0, 2] {
-            for (kind, precision, scale, wire, arrow_type, value) in cases {
-                let rows = vec![vec![Some((*wire).to_owned())], vec![None]];
-                let table = Table::new(&[("A", kind, *precision, *scale)], rows);
-                let running = holding(arrow, inline_rows, table).await;
-                let (batches, _) = read_counted(&source(&running), Model::Table("t".into()))
-                    .await
-                    .unwrap_or_else(|(_, error)| panic!("{kind} {wire}: {error}"));
-                let found = batches[0].column(0).data_type().to_string();
+            let running = holding(arrow, inline_rows, Table::new(&columns, rows.clone())).await;
+            let (batches, _) = read_counted(&source(&running), Model::Table("t".into()))
+                .await
+                .unwrap();
+            let found = shown(&batches);
+            for (at, (kind, _, _, wire, arrow_type, value)) in cases.iter().enumerate() {
+                let found_type = batches[0].column(at).data_type().to_string();
+                let cells = [found[0][at].as_str(), found[1][at].as_str()];
                 assert_eq!(
-                    (found.as_str(), shown(&batches)),
-                    (
-                        *arrow_type,
-                        vec![vec![(*value).to_owned()], vec!["NULL".to_owned()]]
-                    ),
+                    (found_type.as_str(), cells),
+                    (*arrow_type, [*value, "NULL"]),
                     "{kind} {wire}, arrow: {arrow}"
                 );
             }
