@@ -38,6 +38,10 @@ pub fn sources() -> Vec<SourceDescriptor> {
     vec![
         #[cfg(feature = "lake")]
         outflow_lake::DESCRIPTOR,
+        #[cfg(feature = "redshift")]
+        outflow_redshift::REDSHIFT,
+        #[cfg(feature = "redshift")]
+        outflow_redshift::POSTGRES,
         #[cfg(feature = "snowflake")]
         outflow_snowflake::DESCRIPTOR,
     ]

@@ -44,6 +44,8 @@ pub(crate) struct Found {
     fields: Vec<String>,
     attempts: Vec<Attempt>,
     last: Option<RunRecord>,
+    /// When a job that has the row was accepted, if its result is not known yet.
+    job_since_ms: Option<i64>,
 }
 
 /// Explains one row.
@@ -81,18 +83,25 @@ pub(crate) fn find(opened: &Opened, store: &Store, sync: &str, key_text: &str) -
         fields: Vec::new(),
         attempts: Vec::new(),
         last: store.history(Some(sync), 1)?.into_iter().next(),
+        job_since_ms: None,
     };
     let Some(state) = state else { return Ok(found) };
     let mut ascending = keys.clone();
     ascending.sort_unstable();
     let mut lookup = store.lookup(state.id)?;
+    let jobs = store.open_jobs(state.id)?;
     for key in ascending {
         let row = lookup.get(key)?;
         let reject = store.reject(state.id, key)?;
-        if row.is_none() && reject.is_none() {
+        let mut holding = jobs
+            .iter()
+            .filter(|job| job.rows.iter().any(|row| row.key == key));
+        let job = holding.next();
+        if row.is_none() && reject.is_none() && job.is_none() {
             continue;
         }
         found.key = key;
+        found.job_since_ms = job.map(|job| job.accepted_ms);
         found.attempts = store.attempts(state.id, key)?;
         if let Some(row) = &row {
             let layouts = store.layouts()?;
@@ -255,6 +264,12 @@ fn reason(found: &Found, store: &Store, now_ms: i64) -> Result<String, Failure> 
     let Some(last) = &found.last else {
         return Ok("no run of this sync yet, so nothing was sent".into());
     };
+    if let Some(since_ms) = found.job_since_ms {
+        return Ok(format!(
+            "sent in a job that the destination accepted at {}; its result is not known yet, and the next run asks for it first",
+            moment(since_ms)
+        ));
+    }
     if let Some(reject) = &found.reject {
         let again = rejects::when(reject, now_ms);
         let tried = found.attempts.iter().any(|attempt| attempt.run == last.id);
@@ -347,6 +362,7 @@ fn document(found: &Found, reason: &str) -> serde_json::Value {
         "sync": found.sync,
         "key": found.key_text,
         "known": found.row.is_some(),
+        "open_job_since": found.job_since_ms.and_then(iso),
         "reason": reason,
         "row": row,
         "reject": found.reject.as_ref().map(|reject| rejects::document(&found.sync, reject)),

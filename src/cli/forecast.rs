@@ -12,6 +12,7 @@ use super::output::Output;
 use super::plan_rows::Shown;
 use crate::deliver::{Audience, Preview, preview};
 use crate::project::SyncSpec;
+use crate::state::OpenJobs;
 use crate::sync::error::RunError;
 use crate::sync::plan::{Plan, PlannedRow};
 use crate::sync::prepare::Stage;
@@ -30,6 +31,8 @@ pub(crate) struct Forecast {
     refused_updates: u64,
     refused_removals: u64,
     pub(crate) time: Duration,
+    /// Jobs of an earlier run whose result is not known yet; their rows count as not acknowledged here.
+    pub(crate) open_jobs: OpenJobs,
 }
 
 impl Forecast {
@@ -69,6 +72,7 @@ pub(crate) async fn forecast(
         refused_updates: 0,
         refused_removals: 0,
         time: Duration::ZERO,
+        open_jobs: OpenJobs::of(&stage.store.open_jobs(prepared.state.id)?),
     };
     if forecast.plan.operations() == 0 {
         return Ok(forecast);

@@ -144,6 +144,15 @@ pub(crate) fn summary(sync: &SyncSpec, forecast: &Forecast, out: &mut Output) {
             counted(forecast.preview.requests, "request")
         ));
     }
+    if forecast.open_jobs.jobs > 0 {
+        let text = format!(
+            "{} with {} is not settled yet: a run asks about it first, and sends of those rows only what it did not apply",
+            counted(forecast.open_jobs.jobs, "job"),
+            counted(forecast.open_jobs.rows, "row"),
+        );
+        let text = out.paint(Tone::Warning, text);
+        out.line(format_args!("  {text}"));
+    }
     let set_aside = [
         (forecast.preview.refused, "would be refused before sending"),
         (
@@ -174,6 +183,8 @@ struct Head<'a> {
     refused: u64,
     suppressed: u64,
     invalid_key: u64,
+    open_jobs: u64,
+    open_job_rows: u64,
     requests: u64,
     seconds: f64,
 }
@@ -196,6 +207,8 @@ fn document(
         refused: forecast.preview.refused,
         suppressed: tally.suppressed,
         invalid_key: tally.invalid_key,
+        open_jobs: forecast.open_jobs.jobs,
+        open_job_rows: forecast.open_jobs.rows,
         requests: forecast.preview.requests,
         seconds: forecast.time.as_secs_f64(),
     };

@@ -8,10 +8,10 @@ use serde_json::json;
 use super::arguments::Json;
 use super::failure::Failure;
 use super::open::{self, Opened};
-use super::output::{Output, Rows, Tone, ago, count, iso, span};
+use super::output::{Output, Rows, Tone, ago, count, counted, iso, span};
 use super::run::{tone, word};
 use crate::project::{Schedule, SyncSpec};
-use crate::state::{Access, RunRecord, RunStatus, Store};
+use crate::state::{Access, OpenJobs, RunRecord, RunStatus, Store};
 use crate::sync::error::Exit;
 
 /// Arguments of `outflow status`.
@@ -29,6 +29,7 @@ struct Standing {
     last_ok_ms: Option<i64>,
     rows: u64,
     rejects: u64,
+    jobs: OpenJobs,
 }
 
 /// Shows every sync's standing.
@@ -51,6 +52,15 @@ pub(crate) fn run(args: &StatusArgs, dir: &Path, out: &mut Output) -> Result<Exi
         return Ok(Exit::Done);
     }
     out.table(&table(&standings, now_ms));
+    for one in standings.iter().filter(|one| one.jobs.jobs > 0) {
+        let since = one.jobs.since_ms.map(|at| ago(now_ms, at)).unwrap_or_default();
+        out.line(format_args!(
+            "{}: {} with {} accepted by the destination {since}, result not known yet; the next run settles that first",
+            one.sync,
+            counted(one.jobs.jobs, "job"),
+            counted(one.jobs.rows, "row"),
+        ));
+    }
     Ok(Exit::Done)
 }
 
@@ -61,7 +71,12 @@ fn standing(store: &Store, sync: &SyncSpec) -> Result<Standing, Failure> {
         completed.extend(store.last_run(&sync.name, status)?);
     }
     let last_ok_ms = completed.iter().filter_map(|run| run.finished_ms).max();
+    let jobs = match &state {
+        Some(state) => OpenJobs::of(&store.open_jobs(state.id)?),
+        None => OpenJobs::default(),
+    };
     Ok(Standing {
+        jobs,
         sync: sync.name.clone(),
         schedule: schedule(&sync.schedule),
         last: store.history(Some(&sync.name), 1)?.into_iter().next(),
@@ -115,6 +130,8 @@ fn document(one: &Standing, now_ms: i64) -> serde_json::Value {
         "age_seconds": one.last_ok_ms.map(|at| now_ms.saturating_sub(at).max(0) / 1_000),
         "rows": one.rows,
         "rejects": one.rejects,
+        "open_jobs": one.jobs.jobs,
+        "open_job_rows": one.jobs.rows,
         "schedule": one.schedule,
     })
 }

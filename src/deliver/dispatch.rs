@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use outflow_sdk::destination::Operation;
 use outflow_sdk::{ConnectorError, ErrorKind};
-use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
@@ -16,6 +15,7 @@ use super::account::{Permit, Refusal};
 use super::failure::Stop;
 use super::interpret::Verdict;
 use super::lane::{Flush, Item, Lanes, Note, Parcel, Records};
+use super::off_worker::off_worker;
 use super::send::{Channels, Finished, Shared, send, write_down};
 use super::{CancellationSignal, DeliveryReport, End, Failure, Fate, Feed, FeedError};
 
@@ -83,6 +83,7 @@ impl Dispatch {
             if self.stop.is_some() {
                 break;
             }
+            self.take_leftovers();
             let wake = self.lanes.wake(Instant::now());
             let flush = self.flush();
             let has_room = self.requests_out.len() < self.shared.binding.parallel().max(1);
@@ -106,6 +107,14 @@ impl Dispatch {
         }
         drop(acquiring);
         self.finish().await
+    }
+
+    /// What a request could not take: it may have come after the last look, just before the request
+    /// ended.
+    fn take_leftovers(&mut self) {
+        while let Ok(parcel) = self.leftovers.try_recv() {
+            self.lanes.push_front(parcel);
+        }
     }
 
     /// Most operations held at once.
@@ -149,7 +158,7 @@ impl Dispatch {
         let Some(mut feed) = self.feed.take() else {
             return Vec::new();
         };
-        let mut read = || {
+        let read = || {
             let mut operations = Vec::with_capacity(count);
             while operations.len() < count {
                 match feed.next() {
@@ -160,11 +169,7 @@ impl Dispatch {
             }
             (operations, Read::More)
         };
-        // On one thread there is nobody to hand the other tasks to; simulations rely on the order.
-        let (operations, then) = match Handle::current().runtime_flavor() {
-            RuntimeFlavor::MultiThread => tokio::task::block_in_place(read),
-            _ => read(),
-        };
+        let (operations, then) = off_worker(read);
         match then {
             Read::More => self.feed = Some(feed),
             Read::End => {}
@@ -274,9 +279,7 @@ impl Dispatch {
         while let Some(finished) = self.requests_out.join_next().await {
             self.take_up(finished);
         }
-        while let Ok(parcel) = self.leftovers.try_recv() {
-            self.lanes.push_front(parcel);
-        }
+        self.take_leftovers();
         if let Some(code) = self.stop.as_ref().map(Stop::code) {
             self.defer_rest(code).await;
         }

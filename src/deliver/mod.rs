@@ -35,6 +35,7 @@ mod interpret;
 mod job;
 mod lane;
 mod limiter;
+mod off_worker;
 mod policy;
 mod preview;
 mod retry;
@@ -55,6 +56,7 @@ pub use account::{Account, AccountSnapshot, Accounts};
 pub use ask::ask;
 pub use clock::{Clock, SystemClock, VirtualClock};
 pub use job::{JobResult, OpenJob, resume};
+pub use off_worker::off_worker;
 pub use policy::Policy;
 pub use preview::{Audience, Preview, preview};
 

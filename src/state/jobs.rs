@@ -85,6 +85,28 @@ impl Job {
     }
 }
 
+/// How much is out in jobs whose result is not known yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpenJobs {
+    /// Jobs.
+    pub jobs: u64,
+    /// Their rows.
+    pub rows: u64,
+    /// When the oldest was accepted, milliseconds since 1970.
+    pub since_ms: Option<i64>,
+}
+
+impl OpenJobs {
+    /// Counts jobs, the oldest first.
+    pub fn of(jobs: &[Job]) -> Self {
+        Self {
+            jobs: jobs.len() as u64,
+            rows: jobs.iter().map(|job| job.rows.len() as u64).sum(),
+            since_ms: jobs.iter().map(|job| job.accepted_ms).min(),
+        }
+    }
+}
+
 /// A row of a job as JSON.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -30,7 +30,7 @@ mod syncs;
 pub use commit::ATTEMPTS_KEPT;
 pub use error::StateError;
 pub use filter::{Filter, Probe};
-pub use jobs::{Job, JobId, JobRow};
+pub use jobs::{Job, JobId, JobRow, OpenJobs};
 pub use lines::Transferred;
 pub use model::{
     Attempt, Changes, FilterChange, Identity, Reject, RejectClass, RunId, RunRecord, RunStatus, StoredRow,

@@ -13,6 +13,7 @@ use super::error::RunError;
 use super::map::Record;
 use super::packed::PackedValues;
 use super::plan::{Immediate, Plan, Planned, PlannedRow, Waves};
+use super::renames::Renames;
 use super::scan::{SAMPLES, Scan};
 use super::spill::{Sequence, SpillError};
 use crate::project::SyncSpec;
@@ -58,8 +59,9 @@ pub fn classify(context: &Context<'_>, scan: Scan, filter: &mut Filter) -> Resul
             None
         },
         layouts: context.store.layouts()?,
-        has_rejects: context.store.reject_count(context.state.id)? > 0,
+        rejects: context.store.reject_keys(context.state.id)?,
         visited: HashSet::new(),
+        renames: Renames::new(context.folder),
         plan: Plan {
             rows: Waves::new(context.folder),
             immediate: Sequence::new(context.folder),
@@ -84,20 +86,28 @@ pub fn classify(context: &Context<'_>, scan: Scan, filter: &mut Filter) -> Resul
         matches: match_numbers(context.sync),
         fields,
     };
-    let mut group: Vec<Record> = Vec::new();
+    // Of a key that many rows have, one is held: none of them is sent.
+    let mut group: Option<(Record, u64)> = None;
     for record in scan.candidates.sorted::<Record>()? {
         let record = record?;
-        if group.first().is_some_and(|first| first.key != record.key) {
-            classifier.group(&mut group)?;
+        match &mut group {
+            Some((first, rows)) if first.key == record.key => *rows += 1,
+            _ => {
+                if let Some((record, rows)) = group.replace((record, 1)) {
+                    classifier.group(record, rows)?;
+                }
+            }
         }
-        group.push(record);
     }
-    classifier.group(&mut group)?;
+    if let Some((record, rows)) = group {
+        classifier.group(record, rows)?;
+    }
     // A row without a readable key may be any of those that seem to be gone: nothing is removed then.
     if context.sync.mode == Mode::Mirror && null_keys == 0 {
         classifier.removals()?;
     }
     classifier.close_rejects()?;
+    classifier.plan.rows.renames = classifier.renames.into_waves(context.folder)?;
     Ok(classifier.plan)
 }
 
@@ -109,16 +119,16 @@ struct Classifier<'a> {
     matches: Vec<u16>,
     lookup: Option<Lookup>,
     layouts: HashMap<u32, Arc<[String]>>,
-    has_rejects: bool,
+    /// Keys of the open rejects, ascending.
+    rejects: Vec<KeyHash>,
     visited: HashSet<KeyHash>,
+    renames: Renames,
     plan: Plan,
 }
 
 impl Classifier<'_> {
-    /// All rows of one key that were set aside.
-    fn group(&mut self, group: &mut Vec<Record>) -> Result<(), RunError> {
-        let Some(record) = group.pop() else { return Ok(()) };
-        let rows = group.len() as u64 + 1;
+    /// One row of a key that was set aside, and how many there are of that key.
+    fn group(&mut self, record: Record, rows: u64) -> Result<(), RunError> {
         let stored = match &mut self.lookup {
             Some(lookup) => lookup.get(record.key)?,
             None => None,
@@ -133,7 +143,6 @@ impl Classifier<'_> {
             if self.plan.duplicate_keys.len() < SAMPLES {
                 self.plan.duplicate_keys.push(record.key_text);
             }
-            group.clear();
             return Ok(());
         }
         self.row(record, stored)
@@ -217,12 +226,7 @@ impl Classifier<'_> {
             None => Vec::new(),
         };
         let renamed = known && pending.iter().any(|field| self.matches.contains(field));
-        let wave = if renamed {
-            &mut self.plan.rows.renames
-        } else {
-            &mut self.plan.rows.writes
-        };
-        wave.push(&PlannedRow {
+        let row = PlannedRow {
             key: record.key,
             key_text: record.key_text,
             print: record.print,
@@ -233,7 +237,15 @@ impl Classifier<'_> {
             acknowledged,
             stored_print: before,
             tried: reject.map(|reject| (reject.attempts, reject.first_seen_ms)),
-        })?;
+        };
+        if renamed {
+            let of = |prints: &[Print], field: &u16| prints.get(usize::from(*field)).copied().unwrap_or(0);
+            let leaves = self.matches.iter().map(|field| of(&row.acknowledged, field));
+            let takes = self.matches.iter().map(|field| of(&record.prints, field));
+            self.renames.push(&row, leaves, takes)?;
+        } else {
+            self.plan.rows.writes.push(&row)?;
+        }
         Ok(())
     }
 
@@ -287,7 +299,7 @@ impl Classifier<'_> {
     }
 
     fn open_reject(&mut self, key: KeyHash) -> Result<Option<Reject>, RunError> {
-        if !self.has_rejects {
+        if self.rejects.binary_search(&key).is_err() {
             return Ok(None);
         }
         let reject = self.context.store.reject(self.context.state.id, key)?;
@@ -408,10 +420,7 @@ impl Classifier<'_> {
     /// Rejects whose rows are as acknowledged again, or gone. Those that wait to be asked stay open: a
     /// row that comes back must find its doubt again.
     fn close_rejects(&mut self) -> Result<(), RunError> {
-        if !self.has_rejects {
-            return Ok(());
-        }
-        for key in self.context.store.reject_keys(self.context.state.id)? {
+        for key in std::mem::take(&mut self.rejects) {
             if self.visited.contains(&key) {
                 continue;
             }

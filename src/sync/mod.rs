@@ -20,6 +20,7 @@ pub mod plan;
 pub mod prepare;
 pub mod progress;
 pub mod quota;
+mod renames;
 pub mod report;
 pub mod run;
 pub mod scan;

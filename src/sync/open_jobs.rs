@@ -225,11 +225,15 @@ impl Digest<'_> {
             Outcome::Suppressed(rejection) => {
                 self.set_aside(row, RejectClass::Suppressed, "suppressed", &rejection)
             }
-            Outcome::InDoubt if !self.job.replay_safe => self.hold(row),
-            // Not applied, or it may be sent once more: the row differs still, so this run sends it.
-            Outcome::InDoubt | Outcome::Retry { .. } | Outcome::StaleRemote | Outcome::Resolved { .. } => {
-                self.no_doubt(row)
+            Outcome::InDoubt => {
+                self.forget(row);
+                match self.job.replay_safe {
+                    true => self.no_doubt(row),
+                    false => self.hold(row),
+                }
             }
+            // Not applied: the row differs still, so this run sends it.
+            Outcome::Retry { .. } | Outcome::StaleRemote | Outcome::Resolved { .. } => self.no_doubt(row),
         }
     }
 
@@ -274,6 +278,29 @@ impl Digest<'_> {
             run: self.settlement.run,
         });
         Ok(())
+    }
+
+    /// A known row of which nobody knows whether the job's fields arrived: they count as not
+    /// acknowledged, so that they are sent again even if the model has taken its old values back.
+    fn forget(&mut self, row: &JobRow) {
+        let Some(known) = self.stored.rows.get(&row.key) else {
+            return;
+        };
+        if row.removed.is_some() {
+            return;
+        }
+        let mut prints = acknowledged(&self.fields, known, &self.stored.layouts);
+        for field in &row.fields {
+            if let Some(print) = prints.get_mut(usize::from(*field)) {
+                *print = 0;
+            }
+        }
+        self.changes.rows.push(StoredRow {
+            print: 0,
+            layout: self.job.layout,
+            prints,
+            ..known.clone()
+        });
     }
 
     fn hold(&mut self, row: &JobRow) -> Result<(), RunError> {

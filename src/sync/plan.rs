@@ -103,11 +103,12 @@ pub enum Immediate {
     },
 }
 
-/// The rows to send, in three waves; each begins when the one before it is settled. Within a wave
-/// rows are in the order of their key hashes, which is the same every time.
+/// The rows to send, in waves; each begins when the one before it is settled. Within a wave rows are
+/// in the order of their key hashes, which is the same every time.
 pub struct Waves {
-    /// Known rows whose match value changed: they leave the old value before another row takes it.
-    pub renames: Sequence,
+    /// Known rows whose match value changed: they leave the old value before another row takes it, in
+    /// several waves where these other rows are among them.
+    pub renames: Vec<Sequence>,
     /// All other writes.
     pub writes: Sequence,
     /// Removals: only now is it known which records living rows describe.
@@ -118,7 +119,7 @@ impl Waves {
     /// No rows; files, if it comes to that, are in `folder`.
     pub fn new(folder: &Path) -> Self {
         Self {
-            renames: Sequence::new(folder),
+            renames: Vec::new(),
             writes: Sequence::new(folder),
             removals: Sequence::new(folder),
         }
@@ -126,7 +127,7 @@ impl Waves {
 
     /// Number of rows.
     pub fn len(&self) -> u64 {
-        self.renames.len() + self.writes.len() + self.removals.len()
+        self.renames.iter().map(Sequence::len).sum::<u64>() + self.writes.len() + self.removals.len()
     }
 
     /// Whether there is no row.
@@ -135,8 +136,10 @@ impl Waves {
     }
 
     /// The waves in their order.
-    pub fn each(&mut self) -> [&mut Sequence; 3] {
-        [&mut self.renames, &mut self.writes, &mut self.removals]
+    pub fn each(&mut self) -> impl Iterator<Item = &mut Sequence> {
+        self.renames
+            .iter_mut()
+            .chain([&mut self.writes, &mut self.removals])
     }
 }
 

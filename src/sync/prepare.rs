@@ -14,7 +14,7 @@ use super::map::Mapping;
 use super::plan::Plan;
 use super::progress::Progress;
 use super::scan::scan;
-use crate::deliver::{Clock, Policy, ask};
+use crate::deliver::{Clock, Policy, ask, off_worker};
 use crate::project::{Project, SyncSpec};
 use crate::state::{Filter, Identity, RunId, Store, SyncState};
 
@@ -132,7 +132,7 @@ impl Stage {
             now_ms: self.clock.now_ms(),
             folder: &folder,
         };
-        let plan = classify(&context, scan, &mut filter)?;
+        let plan = off_worker(|| classify(&context, scan, &mut filter))?;
         guard::check(
             &sync.guards,
             plan.tally.read,

@@ -18,7 +18,7 @@ use super::progress::DeliveryProgress;
 use super::quota::Quotas;
 use super::report::RunReport;
 use super::spill::Sequence;
-use crate::deliver::{self, Account, DeliveryReport, End, Policy};
+use crate::deliver::{self, Account, DeliveryReport, End, Policy, off_worker};
 use crate::project::SyncSpec;
 use crate::state::{Changes, Filter, FilterChange, RunId, RunRecord, RunStatus, SyncState, Tally};
 
@@ -178,7 +178,7 @@ impl Runner {
                 self.stage.remember_aim(sync, &state)?;
             }
         }
-        let mut generation = self.settle_now(&state, &mut plan, &mut filter_changes)?;
+        let mut generation = off_worker(|| self.settle_now(&state, &mut plan, &mut filter_changes))?;
         let operations = plan.operations();
         let outcome = if operations > 0 {
             let waves = std::mem::replace(&mut plan.rows, Waves::new(&self.stage.folder()));
@@ -194,7 +194,7 @@ impl Runner {
         } else {
             Ok(())
         };
-        self.keep_filter(&state, &mut filter, filter_changes, generation)?;
+        off_worker(|| self.keep_filter(&state, &mut filter, filter_changes, generation))?;
         if state.adopt && outcome.is_ok() {
             self.stage.store.set_adopt(state.id, false)?;
         }
@@ -280,7 +280,7 @@ impl Runner {
             writes,
             removals,
         } = waves;
-        for rows in [renames, writes] {
+        for rows in renames.into_iter().chain([writes]) {
             left -= rows.len();
             let outcome = self
                 .deliver(facts, &binding, rows, course, filter, generation)
@@ -293,7 +293,8 @@ impl Runner {
         if left == 0 {
             return Ok(());
         }
-        let removals = match self.shared(facts, &binding, removals, course, filter, generation) {
+        let shared = || self.shared(facts, &binding, removals, course, filter, generation);
+        let removals = match off_worker(shared) {
             Ok(removals) => removals,
             Err(error) => {
                 course.tally.deferred += left;
@@ -452,6 +453,8 @@ impl Runner {
         let store = &self.stage.store;
         match (generation, changes) {
             (None, _) => filter.keep(state.generation)?,
+            // Rejects alone move no row.
+            (Some(generation), _) if generation == state.generation => filter.keep(generation)?,
             (Some(generation), Some(changes)) => {
                 filter.apply(&changes);
                 filter.save(generation)?;

@@ -76,6 +76,25 @@ async fn an_address_is_handed_over_without_merging_two_people() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn addresses_are_handed_on_from_row_to_row_in_one_run() {
+    let addresses = |shift: usize| -> String {
+        let row = |id: usize| format!("{id},p{}@example.com,Name {id},Oslo\n", id + shift);
+        let rows: String = (1..=9).map(row).collect();
+        format!("id,email,first,city\n{rows}")
+    };
+    let bench = Bench::new(MAPPING, &addresses(0)).await;
+    bench.run_ok().await;
+    bench.model(&addresses(1));
+    let tally = bench.run_ok().await;
+    assert_eq!((tally.updated, tally.rejected), (9, 0), "{tally:?}");
+    for id in 1..=9 {
+        let address = format!("p{}@example.com", id + 1);
+        assert_eq!(bench.field(&address, "firstname"), Some(format!("Name {id}")));
+    }
+    assert!(bench.twin.contact("p1@example.com").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_removed_while_rows_have_no_key() {
     let bench = Bench::new(
         &mirror("archive"),

@@ -12,6 +12,7 @@ mod bench_project;
 mod changes;
 mod events;
 mod faults;
+mod jobs;
 mod keys;
 mod living_rows;
 mod rejects;

@@ -20,10 +20,10 @@ pub fn single<'a>(sql: &'a str, dialect: &Dialect) -> Result<&'a str, ConnectorE
     let body = Scan::new(sql, dialect, escapes)
         .run()
         .map_err(|fault| fault.told(sql))?;
-    if dialect.backslash == Backslash::Either {
-        if let Err(fault @ Fault::Several(_)) = Scan::new(sql, dialect, true).run() {
-            return Err(fault.told(sql));
-        }
+    if dialect.backslash == Backslash::Either
+        && let Err(fault @ Fault::Several(_)) = Scan::new(sql, dialect, true).run()
+    {
+        return Err(fault.told(sql));
     }
     Ok(body)
 }

@@ -133,7 +133,7 @@ pub(crate) fn floating(significand: i128, exponent: i32) -> Result<i256, Unfit> 
         if value % ten != i256::ZERO {
             return Err(Unfit::TooManyDigits);
         }
-        value = value / ten;
+        value /= ten;
         shift += 1;
     }
     let limit = ten
@@ -178,7 +178,7 @@ pub(crate) fn zoned(text: &str) -> Result<i64, Unfit> {
 /// The bytes of hexadecimal digits.
 pub(crate) fn bytes(text: &str, out: &mut Vec<u8>) -> Result<(), Unfit> {
     out.clear();
-    if text.len() % 2 != 0 {
+    if !text.len().is_multiple_of(2) {
         return Err(Unfit::Malformed);
     }
     let nibble = |byte: &u8| char::from(*byte).to_digit(16).ok_or(Unfit::Malformed);

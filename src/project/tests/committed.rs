@@ -35,6 +35,8 @@ fn assert_committed(name: &str, text: &str) {
 
 #[cfg(all(
     feature = "lake",
+    feature = "redshift",
+    feature = "snowflake",
     feature = "hubspot",
     feature = "mailchimp",
     feature = "marketing-cloud"
@@ -229,4 +231,36 @@ fn the_marketing_cloud_example_loads() {
     assert_eq!(sync.object, "data_extension");
     assert_eq!(sync.options["data_extension"], "customers");
     assert_eq!(sync.fields.len(), 8);
+}
+
+/// The project of an example whose connections are in the comment at its top.
+#[cfg(any(feature = "redshift", feature = "snowflake"))]
+fn example_with_connections(name: &str) -> crate::project::Project {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings").join(name);
+    let text = std::fs::read_to_string(example).unwrap();
+    let project: String = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("#   "))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let folder = Folder::new(&[("outflow.yaml", &project)]);
+    folder.write("mappings/example.yaml", text.as_bytes());
+    let loaded = offline(folder.path());
+    let shown = rendered(&loaded);
+    assert!(!loaded.has_errors(), "{shown}");
+    loaded.project.unwrap()
+}
+
+#[cfg(all(feature = "redshift", feature = "hubspot"))]
+#[test]
+fn the_redshift_example_loads() {
+    let project = example_with_connections("example-redshift.yaml");
+    assert_eq!(project.sync("warehouse_customers").unwrap().fields.len(), 5);
+}
+
+#[cfg(all(feature = "snowflake", feature = "hubspot"))]
+#[test]
+fn the_snowflake_example_loads() {
+    let project = example_with_connections("example-snowflake.yaml");
+    assert_eq!(project.sync("snowflake_customers").unwrap().fields.len(), 6);
 }

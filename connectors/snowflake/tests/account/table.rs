@@ -72,7 +72,7 @@ pub fn json_rows(rows: &[Row]) -> Value {
 /// Rows as files hold them: without the brackets around.
 pub fn json_file(rows: &[Row]) -> Vec<u8> {
     let text = json_rows(rows).to_string();
-    text[1..text.len() - 1].as_bytes().to_vec()
+    text.as_bytes()[1..text.len() - 1].to_vec()
 }
 
 /// Rows as an Arrow stream.
