@@ -121,6 +121,11 @@ impl Chunks {
             let Some(chunk) = files.chunks.get(at) else {
                 return Err(self.astray(at, "fewer files than before"));
             };
+            // A link from an encrypted answer leads to an encrypted place.
+            let encrypted = self.session.settings().base_url.starts_with("https://");
+            if encrypted && !chunk.url.starts_with("https://") {
+                return Err(self.astray(at, "a link that is not encrypted"));
+            }
             match self.fetcher.get(&chunk.url, &files.headers).await {
                 Ok(file) => {
                     self.fetched.fetch_add(1, Ordering::Relaxed);

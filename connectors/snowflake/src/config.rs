@@ -1,6 +1,5 @@
 //! Settings of a `snowflake` source.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use outflow_sdk::ConnectorError;
@@ -9,8 +8,6 @@ use outflow_sdk::limits::Span;
 use outflow_sdk::secret::Secret;
 use schemars::JsonSchema;
 use serde::Deserialize;
-
-use crate::key::KeyPair;
 
 /// Snowflake as a source. Log in with `private_key` (best), `token`, `oauth` or `password`. A role that may
 /// only read is enough, and better: the README of this connector has its grants.
@@ -90,7 +87,9 @@ pub struct OauthSettings {
 /// How to prove who connects.
 #[derive(Clone, Debug)]
 pub(crate) enum Credential {
-    Key(Arc<KeyPair>),
+    /// A private key and its passphrase. It is read when it is used: a project can be checked where its
+    /// secrets are not.
+    Key(Secret, Option<Secret>),
     AccessToken(Secret),
     OauthToken(Secret),
     OauthClient(OauthClient),
@@ -109,6 +108,8 @@ pub(crate) struct OauthClient {
 /// What a connection needs, checked and with every default filled in.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
+    /// Its name in `outflow.yaml`.
+    pub(crate) connection: String,
     pub(crate) account: String,
     pub(crate) user: Option<String>,
     pub(crate) credential: Credential,
@@ -125,7 +126,7 @@ impl Settings {
     /// Checks what the schema cannot.
     ///
     /// # Errors
-    /// `Config`: no or several credentials, an account in another form, a key that is none.
+    /// `Config`: no or several credentials, an account in another form.
     pub(crate) fn new(settings: SnowflakeSettings, context: &OpenContext) -> Result<Self, ConnectorError> {
         let credential = credential(&settings, context)?;
         let account = settings.account.trim().to_owned();
@@ -148,6 +149,7 @@ impl Settings {
             ),
         };
         Ok(Self {
+            connection: context.connection.clone(),
             account,
             user,
             credential,
@@ -176,8 +178,8 @@ impl Settings {
 fn credential(settings: &SnowflakeSettings, context: &OpenContext) -> Result<Credential, ConnectorError> {
     let mut found = Vec::new();
     if let Some(pem) = &settings.private_key {
-        let pair = KeyPair::parse(pem, settings.private_key_passphrase.as_ref(), &context.connection)?;
-        found.push(("private_key", Credential::Key(Arc::new(pair))));
+        let passphrase = settings.private_key_passphrase.clone();
+        found.push(("private_key", Credential::Key(pem.clone(), passphrase)));
     } else if settings.private_key_passphrase.is_some() {
         return Err(wrong(
             context,

@@ -9,6 +9,7 @@ use outflow_sdk::tag::Tag;
 use serde_json::{Map, Value, json};
 
 use crate::config::{Credential, Settings};
+use crate::key::KeyPair;
 use crate::oauth;
 
 /// The name a client gives of itself. Snowflake sends results as Arrow only to the drivers it knows, and
@@ -20,7 +21,7 @@ pub(crate) const CLIENT_APP_VERSION: &str = "1.19.0";
 /// Body of a log-in request.
 ///
 /// # Errors
-/// Of the OAuth server, where an access token comes from one.
+/// `Config` when the private key cannot be read; those of the OAuth server, where a token comes from one.
 pub(crate) async fn body(
     settings: &Settings,
     exchange: &dyn Exchange,
@@ -35,7 +36,8 @@ pub(crate) async fn body(
         set("LOGIN_NAME", user.clone().into());
     }
     let (authenticator, key, secret) = match &settings.credential {
-        Credential::Key(pair) => {
+        Credential::Key(pem, passphrase) => {
+            let pair = KeyPair::parse(pem, passphrase.as_ref(), &settings.connection)?;
             let token = pair.token(&settings.account, settings.user(), Timestamp::now())?;
             ("SNOWFLAKE_JWT", "TOKEN", token)
         }
@@ -75,7 +77,11 @@ fn parameters(settings: &Settings, tag: Option<&Tag>) -> Value {
         "CLIENT_VALIDATE_DEFAULT_PARAMETERS": true,
         // If this process dies, so does its query, five minutes later.
         "ABORT_DETACHED_QUERY": true,
+        // The user's own setting would cut results short.
+        "ROWS_PER_RESULTSET": 0,
         "JSON_INDENT": 0,
+        // Without it an undefined item of an ARRAY is written as no JSON has it.
+        "STRICT_JSON_OUTPUT": true,
         "GEOGRAPHY_OUTPUT_FORMAT": "GeoJSON",
         "GEOMETRY_OUTPUT_FORMAT": "GeoJSON",
         "BINARY_OUTPUT_FORMAT": "HEX",

@@ -316,7 +316,7 @@ fn is_about_names(code: &str) -> bool {
 fn secret(settings: &Settings) -> &'static str {
     match settings.credential {
         Credential::Password(_) => "password",
-        Credential::Key(_) => "key",
+        Credential::Key(..) => "key",
         _ => "token",
     }
 }

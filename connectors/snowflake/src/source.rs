@@ -41,7 +41,7 @@ impl Snowflake {
     /// An account.
     ///
     /// # Errors
-    /// `Config` when the settings contradict each other or the key is none.
+    /// `Config` when the settings contradict each other.
     pub fn new(settings: SnowflakeSettings, context: &OpenContext) -> Result<Self, ConnectorError> {
         Ok(Self {
             settings: Arc::new(Settings::new(settings, context)?),

@@ -38,6 +38,8 @@ pub struct Options {
     pub links_last: usize,
     /// How long a file takes.
     pub file_delay: Duration,
+    /// Files are made once and kept, as in a storage.
+    pub kept: bool,
 }
 
 impl Default for Options {
@@ -51,6 +53,7 @@ impl Default for Options {
             master: true,
             links_last: usize::MAX,
             file_delay: Duration::ZERO,
+            kept: false,
         }
     }
 }
@@ -91,12 +94,12 @@ struct State {
     generation: u64,
     files_fetched: usize,
     aborted: Vec<String>,
-    tables: HashMap<String, Table>,
+    tables: HashMap<String, Arc<Table>>,
     refusals: HashMap<String, (&'static str, &'static str, String)>,
 }
 
 struct Query {
-    table: Table,
+    table: Arc<Table>,
     polls_left: usize,
 }
 
@@ -106,6 +109,7 @@ pub struct Account {
     state: Mutex<State>,
     budget: AtomicI64,
     address: OnceLock<String>,
+    files: Mutex<HashMap<(String, usize), Vec<u8>>>,
 }
 
 /// The account, being served.
@@ -126,6 +130,7 @@ impl Account {
             state: Mutex::default(),
             budget: AtomicI64::new(i64::MAX),
             address: OnceLock::new(),
+            files: Mutex::default(),
         });
         let server = Server::start(port, Arc::clone(&account) as Arc<dyn Service>).await;
         let base_url = format!("http://{}", server.address);
@@ -142,7 +147,7 @@ impl Account {
     }
 
     pub fn table(&self, name: &str, table: Table) {
-        self.lock().tables.insert(name.to_owned(), table);
+        self.lock().tables.insert(name.to_owned(), Arc::new(table));
     }
 
     /// Queries that mention `words` are refused.
@@ -403,7 +408,7 @@ impl Account {
                     "{}/files/{id}/{at}?generation={generation}&sig=secret-signature-77",
                     self.address.get().unwrap()
                 );
-                let size = self.packed(table, rows).len();
+                let size = self.packed(table, rows, (id.to_owned(), at)).len();
                 json!({"url": url, "rowCount": rows.len(), "uncompressedSize": 4 * size, "compressedSize": size})
             })
             .collect();
@@ -429,7 +434,10 @@ impl Account {
         done(&data)
     }
 
-    fn packed(&self, table: &Table, rows: &[table::Row]) -> Vec<u8> {
+    fn packed(&self, table: &Table, rows: &[table::Row], place: (String, usize)) -> Vec<u8> {
+        if let Some(file) = self.files.lock().unwrap().get(&place) {
+            return file.clone();
+        }
         let file = if self.options.arrow {
             table::arrow_file(&table.columns, rows)
         } else {
@@ -462,7 +470,11 @@ impl Account {
         let table = &state.queries[id].table;
         let rest = &table.rows[self.options.inline_rows.min(table.rows.len())..];
         let rows = rest.chunks(self.options.file_rows).nth(at).unwrap();
-        let mut reply = Reply::new(200, "application/octet-stream", self.packed(table, rows));
+        let mut reply = Reply::new(
+            200,
+            "application/octet-stream",
+            self.packed(table, rows, (id.to_owned(), at)),
+        );
         reply.delay = self.options.file_delay;
         if self.options.gzip {
             reply.headers.push(("content-encoding", "gzip".to_owned()));

@@ -1,13 +1,14 @@
 //! As much of SQL as the source sends around a model, and a model as simple as `select … from table`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::USER;
 use super::table::Table;
 
 /// What the server says to a statement.
 pub enum Said {
-    Rows(Table),
+    Rows(Arc<Table>),
     /// Code, SQLSTATE and message.
     Refused(&'static str, &'static str, String),
 }
@@ -15,7 +16,7 @@ pub enum Said {
 type Refusals = HashMap<String, (&'static str, &'static str, String)>;
 
 /// The answer to a statement.
-pub fn answer(text: &str, tables: &HashMap<String, Table>, refusals: &Refusals) -> Said {
+pub fn answer(text: &str, tables: &HashMap<String, Arc<Table>>, refusals: &Refusals) -> Said {
     if let Some((_, (code, sql_state, message))) = refusals.iter().find(|(words, _)| text.contains(*words)) {
         return Said::Refused(code, sql_state, message.clone());
     }
@@ -43,13 +44,16 @@ pub fn answer(text: &str, tables: &HashMap<String, Table>, refusals: &Refusals) 
     };
     let list = head.trim_start_matches("SELECT ").trim();
     if list == "*" {
-        return Said::Rows(table.clone());
+        return Said::Rows(Arc::clone(table));
     }
     let names: Vec<String> = list
         .split("\", \"")
         .map(|name| name.trim_matches('"').replace("\"\"", "\""))
         .collect();
-    Said::Rows(table.select(&names))
+    if names.iter().eq(table.columns.iter().map(|column| &column.0)) {
+        return Said::Rows(Arc::clone(table));
+    }
+    Said::Rows(Arc::new(table.select(&names)))
 }
 
 /// Refusals whose position depends on the statement.
@@ -73,7 +77,7 @@ fn misspelt(text: &str) -> Option<Said> {
     None
 }
 
-fn about_the_session(text: &str, tables: &HashMap<String, Table>) -> Option<Table> {
+fn about_the_session(text: &str, tables: &HashMap<String, Arc<Table>>) -> Option<Arc<Table>> {
     let texts = |columns: &[&str], rows: &[&[&str]]| {
         let columns: Vec<_> = columns.iter().map(|name| (*name, "text", 0, 0)).collect();
         let rows = rows.iter().map(|row| {
@@ -81,7 +85,7 @@ fn about_the_session(text: &str, tables: &HashMap<String, Table>) -> Option<Tabl
                 .map(|cell| (*cell != "-").then(|| (*cell).to_owned()))
                 .collect()
         });
-        Table::new(&columns, rows.collect())
+        Arc::new(Table::new(&columns, rows.collect()))
     };
     if text.contains("CURRENT_USER()") {
         let columns = ["USER", "ROLE", "WAREHOUSE", "DATABASE", "SCHEMA"];

@@ -117,6 +117,31 @@ async fn a_wrong_user_key_or_token_is_refused() {
     }
 }
 
+#[tokio::test]
+async fn a_key_that_cannot_be_used_says_why() {
+    let running = running().await;
+    for (changes, words) in [
+        (json!({"private_key": "secret-text"}), "is not in PEM form"),
+        (
+            json!({"private_key": include_str!("../keys/aes256.p8")}),
+            "has a passphrase, and none is given",
+        ),
+        (
+            json!({"private_key": include_str!("../keys/aes256.p8"), "private_key_passphrase": "secret-wrong"}),
+            "does not open with its passphrase",
+        ),
+    ] {
+        let mut changes = changes;
+        changes["token"] = json!(null);
+        let error = checked(&running, changes).await;
+        assert_eq!(
+            (error.code, error.kind.clone()),
+            ("private_key", ErrorKind::Config)
+        );
+        assert!(error.message.contains(words), "{error}");
+    }
+}
+
 /// A good key that is not the user's.
 fn other_key() -> &'static str {
     include_str!("../keys/other.p8")
