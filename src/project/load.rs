@@ -82,6 +82,10 @@ pub fn load(root: &Path, options: LoadOptions<'_>) -> Loaded {
         }
         let faults = std::mem::take(&mut mapping.faults);
         problems.extend(few(faults).into_iter().map(|fault| mapping.file.problem(fault)));
+        if let Some(sql) = &mut mapping.sql_file {
+            let faults = few(std::mem::take(&mut sql.faults));
+            problems.extend(faults.into_iter().map(|fault| sql.file.problem(fault)));
+        }
     }
     // `outflow.yaml` first: what is wrong there explains what follows.
     problems.sort_by(|a, b| {

@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use outflow_sdk::destination::{Capabilities, Mode, Removed};
-use outflow_sdk::source::Model;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::connections::{Connections, PROJECT_FILE, wrong_name};
-use super::file::{SourceFile, io_reason};
-use super::mapping_file::{MappingFile, ModelKeys};
+use super::file::SourceFile;
+use super::mapping_file::MappingFile;
 use super::model::{Guards, Schedule, SyncSpec};
-use super::problem::{Fault, Severity, closest, did_you_mean, listed, quoted, slashed};
+use super::problem::{Fault, Severity, did_you_mean, listed, quoted};
+use super::query::{self, SqlFile};
 use super::references::References;
 use super::schema::Schemas;
 use super::tree::{self, Node, Span};
@@ -27,6 +27,8 @@ pub(crate) struct Mapping {
     /// The sync; none when it has errors or its connections do.
     pub(crate) spec: Option<SyncSpec>,
     pub(crate) faults: Vec<Fault>,
+    /// The SQL file it names, with its own faults.
+    pub(crate) sql_file: Option<SqlFile>,
 }
 
 impl Mapping {
@@ -53,12 +55,13 @@ pub(crate) fn read(
                 name: None,
                 spec: None,
                 faults: vec![fault],
+                sql_file: None,
             };
         }
     };
     let parsed = tree::parse(&file.text);
     let mut faults = parsed.faults;
-    let mut spec = None;
+    let (mut spec, mut sql_file) = (None, None);
     if let Some(tree) = &parsed.root {
         let mut reader = Reader {
             root,
@@ -68,9 +71,10 @@ pub(crate) fn read(
             schemas,
             references,
             faults,
+            sql_file: None,
         };
         spec = reader.read();
-        faults = reader.faults;
+        (faults, sql_file) = (reader.faults, reader.sql_file);
     } else if faults.is_empty() {
         faults.push(
             Fault::error(Span::START, "empty_file", "this file is empty")
@@ -87,6 +91,7 @@ pub(crate) fn read(
         tree: parsed.root,
         spec,
         faults,
+        sql_file,
     }
 }
 
@@ -98,6 +103,7 @@ struct Reader<'a> {
     schemas: &'a Schemas,
     references: &'a References<'a>,
     faults: Vec<Fault>,
+    sql_file: Option<SqlFile>,
 }
 
 impl Reader<'_> {
@@ -194,7 +200,21 @@ impl Reader<'_> {
             .collect();
         self.check_connection("source", mapping.source.as_deref(), &sources);
         self.check_connection("destination", mapping.destination.as_deref(), &destinations);
-        let model = self.model(mapping.model.as_ref());
+        let source = mapping
+            .source
+            .as_deref()
+            .and_then(|name| connections.sources.get(name));
+        let source = source.map(|connection| connection.source.as_ref());
+        let query = query::read(
+            self.root,
+            self.file,
+            self.tree,
+            &mapping,
+            source,
+            &mut self.faults,
+        );
+        let sql_is_broken = query.is_broken();
+        self.sql_file = query.sql_file;
         self.check_repeats("key");
         self.check_repeats("match");
         self.check_match();
@@ -238,7 +258,7 @@ impl Reader<'_> {
             name,
             file: self.file.path.clone(),
             source,
-            model: model?,
+            model: query.model?,
             key: mapping.key?.0,
             destination: mapping.destination.filter(|_| destination.is_some())?,
             object: object?,
@@ -254,7 +274,7 @@ impl Reader<'_> {
             options,
         };
         let broken = self.faults.iter().any(|fault| fault.severity == Severity::Error);
-        (!broken).then_some(spec)
+        (!broken && !sql_is_broken).then_some(spec)
     }
 
     fn check_connection(&mut self, key: &str, name: Option<&str>, known: &[&str]) {
@@ -307,85 +327,6 @@ impl Reader<'_> {
         let meaning = self.schemas.mapping.pointer("/properties/object/description");
         let hint = meaning.and_then(Value::as_str).map(first_sentence);
         self.fault("", "missing_key", "the key `object` is missing", hint);
-    }
-
-    fn model(&mut self, keys: Option<&ModelKeys>) -> Option<Model> {
-        let node = self.tree.get("model")?;
-        let present: Vec<&str> = ["sql", "file", "table"]
-            .into_iter()
-            .filter(|key| node.entry(key).is_some())
-            .collect();
-        let [kind] = present.as_slice() else {
-            if !node.entries().is_empty() || present.is_empty() {
-                let message = "`model` needs exactly one of `sql`, `file` and `table`";
-                let already = self.faults.iter().any(|fault| fault.path == "model");
-                if !already {
-                    self.fault("model", "bad_model", message, None);
-                }
-            }
-            return None;
-        };
-        let path = format!("model.{kind}");
-        let text = match *kind {
-            "sql" => keys?.sql.as_deref(),
-            "table" => keys?.table.as_deref(),
-            _ => keys?.file.as_deref(),
-        }?;
-        if text.trim().is_empty() {
-            self.fault(
-                &path,
-                "bad_model",
-                format!("{} must not be empty", quoted(&path)),
-                None,
-            );
-            return None;
-        }
-        match *kind {
-            "sql" => Some(Model::Sql(text.to_owned())),
-            "table" => Some(Model::Table(text.trim().to_owned())),
-            _ => self.sql_file(text.trim()),
-        }
-    }
-
-    fn sql_file(&mut self, name: &str) -> Option<Model> {
-        let folder = self.file.path.parent().unwrap_or(Path::new(""));
-        let path = folder.join(name);
-        let reason = match SourceFile::read(self.root, path.clone()) {
-            Ok(file) if !file.text.trim().is_empty() => return Some(Model::Sql(file.text)),
-            Ok(_) => "it is empty".to_owned(),
-            Err((_, fault)) if fault.code == "unreadable_file" => {
-                match std::fs::File::open(self.root.join(&path)) {
-                    Err(error) => io_reason(&error).to_owned(),
-                    Ok(_) => "it cannot be read as a file".to_owned(),
-                }
-            }
-            Err((_, fault)) => match fault.code {
-                "not_utf8" => format!("line {} is not UTF-8 text", fault.span.line),
-                _ => fault.message,
-            },
-        };
-        let hint = self
-            .similar_file(&path)
-            .unwrap_or_else(|| format!("a relative path starts at `{}`", slashed(folder)));
-        self.fault(
-            "model.file",
-            "bad_model",
-            format!("the SQL file {} cannot be used: {reason}", quoted(name)),
-            Some(hint),
-        );
-        None
-    }
-
-    /// A file beside the one that is missing, with a name like it.
-    fn similar_file(&self, path: &Path) -> Option<String> {
-        let wanted = path.file_name()?.to_str()?;
-        let beside = std::fs::read_dir(self.root.join(path.parent()?)).ok()?;
-        let names: Vec<String> = beside
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-            .filter(|name| name != wanted)
-            .collect();
-        closest(wanted, names.iter().map(String::as_str))
-            .map(|name| format!("did you mean {}?", quoted(name)))
     }
 
     fn check_repeats(&mut self, key: &str) {

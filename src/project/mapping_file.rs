@@ -5,6 +5,7 @@
 //! is wrong; the schema says what is required.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use outflow_sdk::destination::{Mode, Removed};
@@ -31,6 +32,11 @@ pub(crate) struct MappingFile {
     /// The rows: one of `sql`, `file` and `table`.
     #[schemars(required)]
     pub(crate) model: Option<ModelKeys>,
+    /// Values that the model's SQL names as `{{ name }}`: text, numbers, `true` or `false`. They are put
+    /// in as SQL writes them, text in quotes. `{{ last_success }}` needs no entry: it is the time, as ISO
+    /// text in UTC, at which the last run began that left nothing undone, and `1970-01-01T00:00:00Z`
+    /// before it and after any change of the mapping.
+    pub(crate) vars: Option<BTreeMap<String, Constant>>,
     /// The column, or list of columns, that identifies a row for good. Not an e-mail address: those
     /// change.
     #[schemars(required, example = &"customer_id")]

@@ -3,7 +3,7 @@
 //! [`load`] reads `outflow.yaml` and `mappings/*.yaml` into trees that remember where everything
 //! stands (`tree`), checks them against a JSON Schema made from our own types and the connectors'
 //! (`schema`, `validate`, `alternatives`), puts secrets in place of their references
-//! (`references`), and checks what a schema cannot say (`connections`, `mapping`, `fields`,
+//! (`references`), and checks what a schema cannot say (`connections`, `mapping`, `query`, `fields`,
 //! `schedule`). Every [`Problem`] knows its file, line and column and what to do about it; none
 //! shows a secret. The same types give the JSON Schema for editors and the reference page.
 
@@ -19,8 +19,10 @@ mod mapping;
 mod mapping_file;
 mod model;
 mod page;
+mod placeholder;
 mod problem;
 mod project_file;
+mod query;
 mod references;
 mod scalar;
 mod schedule;
@@ -34,7 +36,7 @@ pub use init::{InitError, init};
 pub use load::{LoadOptions, Loaded, load};
 pub use model::{
     Cast, DestinationConnection, FieldMapping, FieldSource, Guards, NullPolicy, Project, Schedule, Share,
-    SourceConnection, SyncSpec,
+    SourceConnection, SyncModel, SyncSpec,
 };
 pub use page::reference;
 pub use problem::{Excerpt, Problem, Severity};

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use outflow_sdk::destination::{Destination, Mode, Removed};
 use outflow_sdk::source::{Model, Source};
 use outflow_sdk::value::Value;
@@ -54,8 +55,8 @@ pub struct SyncSpec {
     pub file: PathBuf,
     /// `source:`.
     pub source: String,
-    /// `model:`.
-    pub model: Model,
+    /// `model:`, with its `vars:` put in.
+    pub model: SyncModel,
     /// `key:`; at least one column.
     pub key: Vec<String>,
     /// `destination:`.
@@ -76,6 +77,31 @@ pub struct SyncSpec {
     pub guards: Guards,
     /// The mapping's keys for its destination alone, as that connector's schema describes them.
     pub options: serde_json::Value,
+}
+
+/// What a sync reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SyncModel {
+    /// The same query at every run.
+    Fixed(Model),
+    /// SQL that asks for what changed since the last success, cut where the time of it belongs. Rows it
+    /// does not give may well be there: nothing follows from their absence.
+    Since(Vec<String>),
+}
+
+impl SyncModel {
+    /// The model at a run whose last success began at `last_success`.
+    pub fn at(&self, last_success: Timestamp) -> Model {
+        match self {
+            SyncModel::Fixed(model) => model.clone(),
+            SyncModel::Since(parts) => Model::Sql(parts.join(&format!("'{last_success}'"))),
+        }
+    }
+
+    /// Whether a read gives only a part of the rows there are.
+    pub fn is_narrowed(&self) -> bool {
+        matches!(self, SyncModel::Since(_))
+    }
 }
 
 /// When a sync runs.

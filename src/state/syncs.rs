@@ -198,6 +198,22 @@ impl Store {
         })
     }
 
+    /// What was noted of a sync's last success; a reset forgets it.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn success(&self, sync: SyncId) -> Result<Option<String>, StateError> {
+        self.recall(&success_note(sync))
+    }
+
+    /// Notes a sync's success.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written.
+    pub fn set_success(&self, sync: SyncId, text: &str) -> Result<(), StateError> {
+        self.remember(&success_note(sync), text)
+    }
+
     /// Leaves a note; nothing is written if it says what it said.
     ///
     /// # Errors
@@ -232,6 +248,11 @@ impl Store {
     pub fn limiter_save(&self, account: &str, text: &str) -> Result<(), StateError> {
         self.remember(&limiter_note(account), text)
     }
+}
+
+/// The note of a sync's last success.
+fn success_note(sync: SyncId) -> String {
+    format!("success/{sync}")
 }
 
 fn limiter_note(account: &str) -> String {
@@ -280,6 +301,8 @@ fn empty_sync(connection: &Connection, sync: SyncId, adopt: bool) -> rusqlite::R
     for table in ["row", "reject", "attempt", "job"] {
         connection.execute(&format!("DELETE FROM {table} WHERE sync = ?1"), [sync])?;
     }
+    // What the sync reads from now on, it reads from the beginning.
+    connection.execute("DELETE FROM note WHERE name = ?1", [success_note(sync)])?;
     connection
         .execute(
             "UPDATE sync SET generation = generation + 1, rows = 0, identity = NULL, adopt = ?2 WHERE id = ?1",

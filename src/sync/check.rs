@@ -1,6 +1,7 @@
 //! Check: credentials, columns and destination fields, asked for real, without reading or writing a row.
 
 use arrow::datatypes::{Field, Schema};
+use jiff::Timestamp;
 use outflow_sdk::destination::FieldProblem;
 use outflow_sdk::print::Printer;
 use outflow_sdk::source::Column;
@@ -125,13 +126,18 @@ async fn check_sync(project: &Project, sync: &SyncSpec, checked: &mut Checked) {
         .get(before..)
         .is_some_and(|new| new.iter().any(|finding| !finding.warning));
     if let (Some(columns), true, false) = (columns, fields_known, stopped) {
-        let says = format!(
+        let mut says = format!(
             "{} columns, {} mapped fields fit {} {}",
             columns.len(),
             sync.fields.len(),
             sync.destination,
             sync.object
         );
+        if sync.model.is_narrowed() {
+            says.push_str(
+                "; it reads what changed since its last success, and rows that leave the model stay",
+            );
+        }
         checked.fine.push((at(sync, ""), says));
     }
 }
@@ -142,7 +148,11 @@ async fn columns_of(project: &Project, sync: &SyncSpec, checked: &mut Checked) -
         return None;
     }
     let connection = project.sources.get(&sync.source)?;
-    match connection.source.describe(&sync.model).await {
+    match connection
+        .source
+        .describe(&sync.model.at(Timestamp::UNIX_EPOCH))
+        .await
+    {
         Ok(columns) => Some(columns),
         Err(error) => {
             checked.error(at(sync, "model"), error, Exit::Source);
@@ -233,14 +243,14 @@ mod tests {
     use outflow_sdk::source::Model;
 
     use super::*;
-    use crate::project::{FieldMapping, FieldSource, Guards, NullPolicy, Schedule};
+    use crate::project::{FieldMapping, FieldSource, Guards, NullPolicy, Schedule, SyncModel};
 
     fn sync() -> SyncSpec {
         SyncSpec {
             name: "customers".into(),
             file: PathBuf::from("mappings/customers.yaml"),
             source: "files".into(),
-            model: Model::Table("customers".into()),
+            model: SyncModel::Fixed(Model::Table("customers".into())),
             key: vec!["id".into()],
             destination: "crm".into(),
             object: "contacts".into(),

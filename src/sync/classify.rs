@@ -102,11 +102,14 @@ pub fn classify(context: &Context<'_>, scan: Scan, filter: &mut Filter) -> Resul
     if let Some((record, rows)) = group {
         classifier.group(record, rows)?;
     }
-    // A row without a readable key may be any of those that seem to be gone: nothing is removed then.
-    if context.sync.mode == Mode::Mirror && null_keys == 0 {
-        classifier.removals()?;
+    // Rows that a narrowed read did not give may be there.
+    if !context.sync.model.is_narrowed() {
+        // A row without a readable key may be any of those that seem to be gone: nothing is removed then.
+        if context.sync.mode == Mode::Mirror && null_keys == 0 {
+            classifier.removals()?;
+        }
+        classifier.close_rejects()?;
     }
-    classifier.close_rejects()?;
     classifier.plan.rows.renames = classifier.renames.into_waves(context.folder)?;
     Ok(classifier.plan)
 }

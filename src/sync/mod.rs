@@ -24,4 +24,5 @@ mod renames;
 pub mod report;
 pub mod run;
 pub mod scan;
+mod since;
 pub mod spill;

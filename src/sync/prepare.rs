@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use outflow_sdk::destination::{Binding, Destination, ObjectSpec};
-use outflow_sdk::source::Source;
+use outflow_sdk::source::{ReadRequest, Source};
 use serde::{Deserialize, Serialize};
 
 use super::classify::{Context, classify};
@@ -104,13 +104,18 @@ impl Stage {
         let layout = self.store.layout(&fields)?;
         let mut filter = Filter::load(&self.store, &state)?;
         let source = self.source(sync)?;
-        let run_id = run.to_string();
+        let request = ReadRequest {
+            model: sync.model.at(self.last_success(sync, &state)?),
+            columns: Mapping::columns_of(sync),
+            sync: sync.name.clone(),
+            run_id: run.to_string(),
+        };
         let printer = self.store.printer();
         let folder = self.folder();
         let scan = scan(
             source.as_ref(),
             sync,
-            run_id,
+            request,
             printer,
             &mut filter,
             &folder,

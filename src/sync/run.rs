@@ -91,6 +91,12 @@ impl Runner {
             report.status = RunStatus::Failed;
             report.error = Some(error.into());
         }
+        if report.status == RunStatus::Ok
+            && let Err(error) = self.stage.remember_success(sync, started_ms)
+        {
+            // The next run reads more than it must, and no less.
+            tracing::warn!(%error, "the time of this success could not be noted");
+        }
         self.stage.progress.done(&sync.name);
         report
     }

@@ -33,25 +33,19 @@ pub struct Scan {
     pub receipt: ReadReceipt,
 }
 
-/// Reads a model to its end.
+/// Reads what a sync asks for at this run to its end.
 ///
 /// # Errors
 /// Anything that keeps the read from being complete, and columns the mapping names in vain.
 pub async fn scan(
     source: &dyn Source,
     sync: &SyncSpec,
-    run_id: String,
+    request: ReadRequest,
     printer: Printer,
     filter: &mut Filter,
     folder: &Path,
     progress: &dyn Progress,
 ) -> Result<Scan, RunError> {
-    let request = ReadRequest {
-        model: sync.model.clone(),
-        columns: Mapping::columns_of(sync),
-        sync: sync.name.clone(),
-        run_id,
-    };
     let mut reading = source.read(request).await.map_err(RunError::Source)?;
     let mapping = Mapping::compile(sync, &reading.schema, printer).map_err(RunError::Columns)?;
     let mut scan = Scan {

@@ -15,6 +15,7 @@ mod faults;
 mod jobs;
 mod keys;
 mod living_rows;
+mod narrowed;
 mod rejects;
 mod removals;
 mod three_destinations;

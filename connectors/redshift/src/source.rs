@@ -14,6 +14,7 @@ use tokio::task::AbortHandle;
 
 use crate::check;
 use crate::config::{Login, PostgresSettings, RedshiftSettings, Settings};
+use crate::dialect::Dialect;
 use crate::failure::is_passing;
 use crate::kind::Typed;
 use crate::layout;
@@ -133,6 +134,15 @@ impl Source for Warehouse {
             Ok(columns) => Ok(columns.iter().map(Typed::described).collect()),
             Err(error) if error.code == "missing_table" => Err(self.suggest(error, &query).await),
             Err(error) => Err(error),
+        }
+    }
+
+    fn text_literal(&self, text: &str) -> String {
+        let doubled = text.replace('\'', "''");
+        match self.settings.dialect {
+            // A backslash escapes there.
+            Dialect::Redshift => format!("'{}'", doubled.replace('\\', "\\\\")),
+            Dialect::Postgres => format!("'{doubled}'"),
         }
     }
 

@@ -93,6 +93,12 @@ pub trait Source: Send + Sync {
     /// Columns and types of a model, without reading it whole where that is possible.
     async fn describe(&self, model: &Model) -> Result<Vec<Column>, ConnectorError>;
 
+    /// `text` as a literal of the source's SQL. Where more than a quote needs care, such as a backslash,
+    /// the source says how.
+    fn text_literal(&self, text: &str) -> String {
+        format!("'{}'", text.replace('\'', "''"))
+    }
+
     /// Runs the model. Errors before the first row and after it are both typed; a wrong or
     /// truncated input is an error, never a short read.
     async fn read(&self, request: ReadRequest) -> Result<Reading, ConnectorError>;

@@ -113,6 +113,11 @@ impl Source for Snowflake {
         }
     }
 
+    /// A backslash escapes what follows it.
+    fn text_literal(&self, text: &str) -> String {
+        format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+    }
+
     async fn read(&self, request: ReadRequest) -> Result<Reading, ConnectorError> {
         let reader = match self.start(&request).await {
             Err(error) if is_passing(&error) => {

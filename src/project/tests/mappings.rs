@@ -4,7 +4,7 @@ use outflow_sdk::destination::{Mode, Removed};
 use outflow_sdk::source::Model;
 
 use super::{Folder, MAPPING, PROJECT, of_mapping, rendered, with};
-use crate::project::{Schedule, Share, SyncSpec};
+use crate::project::{Schedule, Share, SyncModel, SyncSpec};
 
 fn sync(mapping: &str) -> SyncSpec {
     let folder = Folder::new(&[
@@ -29,7 +29,7 @@ fn wrong_schedule(schedule: &str) -> String {
 fn a_mapping_becomes_a_sync() {
     let sync = sync(MAPPING);
     assert_eq!(sync.name, "customers");
-    assert_eq!(sync.model, Model::Table("customers".into()));
+    assert_eq!(sync.model, SyncModel::Fixed(Model::Table("customers".into())));
     assert_eq!((sync.key.len(), sync.match_fields.len()), (1, 1));
     assert_eq!((sync.mode, sync.removed), (Mode::Upsert, None));
     assert_eq!(sync.schedule, Schedule::Manual);
@@ -44,7 +44,7 @@ fn all_keys_are_read() {
             .replace("schedule: { after: [] }\n", "")
             .as_str(),
     );
-    assert_eq!(sync.model, Model::Sql("select 1\n".into()));
+    assert_eq!(sync.model, SyncModel::Fixed(Model::Sql("select 1\n".into())));
     assert_eq!(sync.key, ["a", "b"]);
     assert_eq!(sync.match_fields, ["email", "brand"]);
     assert_eq!((sync.mode, sync.removed), (Mode::Mirror, Some(Removed::Archive)));

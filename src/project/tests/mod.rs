@@ -9,6 +9,7 @@ mod fields;
 mod later;
 mod mappings;
 mod properties;
+mod queries;
 mod yaml;
 
 use std::path::Path;

@@ -19,19 +19,20 @@ class Project:
         self.env = {**os.environ, "HUBSPOT_TOKEN": TOKEN, "NO_COLOR": "1"}
         self.env.setdefault("OUTFLOW_LOG", "warn")
 
-    def create(self, source: str, base_url: str, limits: str = "none", sync: str = "", name: str = "customers"):
+    def create(self, source, base_url: str, limits: str = "none", sync: str = "", name: str = "customers"):
         """Writes outflow.yaml and one mapping; whatever was there is gone."""
         shutil.rmtree(self.root, ignore_errors=True)
         (self.root / "mappings").mkdir(parents=True)
         self.configure(source, base_url, limits)
         (self.root / "mappings" / f"{name}.yaml").write_text(sync, encoding="utf-8")
 
-    def configure(self, source: str, base_url: str, limits: str = "none") -> None:
-        """Writes outflow.yaml; state and mappings stay."""
+    def configure(self, source, base_url: str, limits: str = "none") -> None:
+        """Writes outflow.yaml; state and mappings stay. `source` is a folder of files, or a connection."""
+        connection = source if isinstance(source, dict) else {"type": "lake", "path": str(source)}
         (self.root / "outflow.yaml").write_text(
             "state: .outflow\n"
             "sources:\n"
-            f"  files: {{ type: lake, path: {json.dumps(str(source))} }}\n"
+            f"  files: {json.dumps(connection)}\n"
             "destinations:\n"
             '  crm: { type: hubspot, token: "${env:HUBSPOT_TOKEN}", '
             f"base_url: {json.dumps(base_url)}, limits: {limits} }}\n",

@@ -93,6 +93,25 @@ async fn values_arrive_as_what_they_are() {
 }
 
 #[tokio::test]
+async fn texts_put_into_a_model_arrive_as_they_are() {
+    for text in [
+        "O'Neil",
+        "''",
+        "back\\slash\\",
+        "\\'; drop table x; --",
+        "é\n😀",
+        "$$ {{ x }} $1",
+    ] {
+        let literal = reader().text_literal(text);
+        let array = column(&reader(), &format!("select {literal} as a")).await;
+        assert_eq!(shown(&array), text, "{literal}");
+    }
+    // Redshift reads a backslash as an escape; its stand-in here does not.
+    let redshift = crate::shared::redshift(settings(cluster()));
+    assert_eq!(redshift.text_literal("O'Neil \\"), "'O''Neil \\\\'");
+}
+
+#[tokio::test]
 async fn arrays_are_lists_of_canonical_texts() {
     let list = "List(Utf8)";
     for (expression, value) in [

@@ -69,6 +69,7 @@ impl Fakesnow {
     }
 
     /// Settings of a source there. Any credential is good.
+    #[allow(dead_code, reason = "tests of whole projects write their own")]
     pub fn settings(&self) -> Json {
         json!({
             "account": "myorg-test", "user": "outflow", "token": "any", "database": "DB", "schema": "SHOP",

@@ -220,6 +220,13 @@ async fn a_syntax_error_comes_with_its_place() {
 }
 
 #[tokio::test]
+async fn a_text_stays_one_literal() {
+    let running = running().await;
+    let source = source(&running);
+    assert_eq!(source.text_literal(r"it's ' or 1=1"), r"'it''s \'' or 1=1'");
+}
+
+#[tokio::test]
 async fn a_missing_permission_names_what_to_grant() {
     let running = running().await;
     running.account.refuse(

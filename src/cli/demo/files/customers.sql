@@ -7,4 +7,7 @@ left join (
   from orders
   group by customer_id
 ) o on o.customer_id = c.customer_id
-left join loyalty l on l.customer_id = cast(c.customer_id as text) -- CSV columns are text
+left join (
+  select cast(customer_id as integer) as customer_id, tier -- CSV columns are text
+  from loyalty
+) l on l.customer_id = c.customer_id

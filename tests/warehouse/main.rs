@@ -1,0 +1,67 @@
+//! The same rows in every warehouse are the same rows here: read from any of them, a fact gives the same
+//! canonical bytes, so that a sync may change its `source:` and nothing is sent again.
+//!
+//! A warehouse is added with a file of its own that implements [`Warehouse`](loader::Warehouse) (see
+//! `postgres.rs`), and two tests below. What an emulator gets wrong is listed by its loader, cell by
+//! cell, and is checked to be wrong in just that way.
+
+#![cfg(all(feature = "lake", feature = "redshift", feature = "snowflake", feature = "hubspot"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub
+)]
+
+mod canonical;
+#[allow(dead_code, reason = "the source's own tests also kill and restart it")]
+mod cluster;
+mod customers;
+mod demo;
+#[path = "../../connectors/snowflake/tests/fakesnow/server.rs"]
+mod fakesnow;
+mod loader;
+mod postgres;
+mod snowflake;
+mod sqlite;
+mod table;
+
+use postgres::Postgres;
+use snowflake::Snowflake;
+use sqlite::Sqlite;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn customers_from_sqlite_are_what_they_are() {
+    canonical::compare(&mut Sqlite::start()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn customers_from_postgres_are_what_they_are() {
+    canonical::compare(&mut Postgres::start("postgres")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn customers_through_the_redshift_dialect_are_what_they_are() {
+    canonical::compare(&mut Postgres::start("redshift")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_runs_unchanged_from_postgres() {
+    demo::runs_unchanged(&mut Postgres::start("postgres")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_runs_unchanged_through_the_redshift_dialect() {
+    demo::runs_unchanged(&mut Postgres::start("redshift")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn customers_from_snowflake_are_what_they_are() {
+    canonical::compare(&mut Snowflake::start()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_runs_unchanged_from_snowflake() {
+    demo::runs_unchanged(&mut Snowflake::start()).await;
+}
