@@ -44,6 +44,8 @@ pub fn sources() -> Vec<SourceDescriptor> {
         outflow_redshift::POSTGRES,
         #[cfg(feature = "bigquery")]
         outflow_bigquery::DESCRIPTOR,
+        #[cfg(feature = "snowflake")]
+        outflow_snowflake::DESCRIPTOR,
     ]
 }
 

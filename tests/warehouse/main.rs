@@ -9,6 +9,7 @@
     feature = "lake",
     feature = "redshift",
     feature = "bigquery",
+    feature = "snowflake",
     feature = "hubspot"
 ))]
 #![allow(
@@ -27,13 +28,17 @@ mod canonical;
 mod cluster;
 mod customers;
 mod demo;
+#[path = "../../connectors/snowflake/tests/fakesnow/server.rs"]
+mod fakesnow;
 mod loader;
 mod postgres;
+mod snowflake;
 mod sqlite;
 mod table;
 
 use bigquery::BigQuery;
 use postgres::Postgres;
+use snowflake::Snowflake;
 use sqlite::Sqlite;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,4 +79,14 @@ async fn customers_from_bigquery_by_rest_are_what_they_are() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demo_runs_unchanged_from_bigquery() {
     demo::runs_unchanged(&mut BigQuery::start(true)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn customers_from_snowflake_are_what_they_are() {
+    canonical::compare(&mut Snowflake::start()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_runs_unchanged_from_snowflake() {
+    demo::runs_unchanged(&mut Snowflake::start()).await;
 }

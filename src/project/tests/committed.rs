@@ -37,6 +37,7 @@ fn assert_committed(name: &str, text: &str) {
     feature = "lake",
     feature = "redshift",
     feature = "bigquery",
+    feature = "snowflake",
     feature = "hubspot",
     feature = "mailchimp",
     feature = "marketing-cloud"
@@ -233,21 +234,9 @@ fn the_marketing_cloud_example_loads() {
     assert_eq!(sync.fields.len(), 8);
 }
 
-#[cfg(all(feature = "redshift", feature = "hubspot"))]
-#[test]
-fn the_redshift_example_loads() {
-    warehouse_example_loads("example-redshift.yaml");
-}
-
-#[cfg(all(feature = "bigquery", feature = "hubspot"))]
-#[test]
-fn the_bigquery_example_loads() {
-    warehouse_example_loads("example-bigquery.yaml");
-}
-
-/// Loads an example whose connections are in the comment at its top.
-#[cfg(all(any(feature = "redshift", feature = "bigquery"), feature = "hubspot"))]
-fn warehouse_example_loads(name: &str) {
+/// The project of an example whose connections are in the comment at its top.
+#[cfg(any(feature = "redshift", feature = "bigquery", feature = "snowflake"))]
+fn example_with_connections(name: &str) -> crate::project::Project {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings").join(name);
     let text = std::fs::read_to_string(example).unwrap();
     let project: String = text
@@ -260,6 +249,26 @@ fn warehouse_example_loads(name: &str) {
     let loaded = offline(folder.path());
     let shown = rendered(&loaded);
     assert!(!loaded.has_errors(), "{shown}");
-    let project = loaded.project.unwrap();
+    loaded.project.unwrap()
+}
+
+#[cfg(all(feature = "redshift", feature = "hubspot"))]
+#[test]
+fn the_redshift_example_loads() {
+    let project = example_with_connections("example-redshift.yaml");
     assert_eq!(project.sync("warehouse_customers").unwrap().fields.len(), 5);
+}
+
+#[cfg(all(feature = "bigquery", feature = "hubspot"))]
+#[test]
+fn the_bigquery_example_loads() {
+    let project = example_with_connections("example-bigquery.yaml");
+    assert_eq!(project.sync("warehouse_customers").unwrap().fields.len(), 5);
+}
+
+#[cfg(all(feature = "snowflake", feature = "hubspot"))]
+#[test]
+fn the_snowflake_example_loads() {
+    let project = example_with_connections("example-snowflake.yaml");
+    assert_eq!(project.sync("snowflake_customers").unwrap().fields.len(), 6);
 }
