@@ -6,7 +6,7 @@ use crate::served::{Served, until};
 fn with_state(project: &Project, id: usize) -> bool {
     let email = format!("person{id}@example.com");
     project.twin.contacts().iter().any(|contact| {
-        contact.properties.get("email") == Some(&email) && contact.properties.get("state").is_some()
+        contact.properties.get("email") == Some(&email) && contact.properties.contains_key("state")
     })
 }
 
