@@ -9,6 +9,7 @@ use std::time::Duration;
 use outflow_sdk::http::Exchange;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
 
 use super::edition::{Broken, Edition, Watch};
 use super::ends::{outcome, tell};
@@ -164,26 +165,33 @@ impl Daemon {
         };
         let mut messages = JoinSet::new();
         messages.spawn(messenger.run());
+        let mut next_look = Instant::now() + TICK;
         loop {
+            // By the clock, not by the sleep below: who asks for something often must not keep it away.
+            if Instant::now() >= next_look {
+                next_look = Instant::now() + TICK;
+                if self.files.changed() {
+                    self.reload();
+                }
+            }
             let now_ms = self.settings.clock.now_ms();
             self.watchman.look(&self.edition.borrow().project.alerts, now_ms);
             for start in self.timetable.start(now_ms) {
                 self.launch(start, now_ms);
             }
-            let wait = self.timetable.next_ms(now_ms).map_or(TICK, |next| {
-                Duration::from_millis(next.saturating_sub(now_ms).unsigned_abs()).min(TICK)
+            let due = self.timetable.next_ms(now_ms).map(|next| {
+                Instant::now() + Duration::from_millis(next.saturating_sub(now_ms).unsigned_abs()).min(TICK)
             });
+            let wake = due.map_or(next_look, |due| due.min(next_look));
             tokio::select! {
                 biased;
                 _ = stop.wait_for(|asked| *asked) => break,
                 Some(over) = self.runs.join_next_with_id(), if !self.runs.is_empty() => self.over(over),
                 Some(command) = self.commands.recv() => self.obey(command),
-                Some(()) = reload.recv() => drop(self.reload()),
-                () = tokio::time::sleep(wait) => {
-                    if self.files.changed() {
-                        drop(self.reload());
-                    }
+                Some(()) = reload.recv() => {
+                    self.reload();
                 }
+                () = tokio::time::sleep_until(wake) => {}
             }
         }
         self.shut_down().await;
@@ -448,7 +456,7 @@ impl Daemon {
         for running in self.running.values() {
             running.stop.send_replace(true);
         }
-        let deadline = tokio::time::Instant::now() + self.settings.grace;
+        let deadline = Instant::now() + self.settings.grace;
         while !self.runs.is_empty() {
             match tokio::time::timeout_at(deadline, self.runs.join_next_with_id()).await {
                 Ok(Some(Ok((id, (cause, report))))) => {

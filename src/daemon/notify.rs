@@ -139,7 +139,7 @@ impl Messenger {
         };
         let too_old = now_ms - notice.written_ms > TOO_OLD_MS;
         tracing::warn!(
-            target = notice.target,
+            alert = notice.target,
             reason,
             given_up = too_old,
             "an alert could not be sent"

@@ -305,7 +305,7 @@ async fn metrics_tell_freshness_rows_and_requests() {
 #[tokio::test(flavor = "multi_thread")]
 async fn health_is_told_while_the_daemon_stops() {
     let project = Project::new(500).await;
-    project.twin.set_latency(Duration::from_secs(2));
+    project.twin.set_latency(Duration::from_secs(4));
     let served = Served::start(&project, &[]);
     assert_eq!(served.get("/health/live").is(200).json()["status"], "live");
     assert_eq!(served.get("/health/ready").is(200).json()["status"], "ready");

@@ -33,7 +33,14 @@ async fn a_changed_file_comes_into_force_and_a_bad_one_does_not() {
         "mappings/customers.yaml",
         &good.replace("  city: city", "  state: city"),
     );
-    until(|| served.log(), || served.log().contains("project reloaded"));
+    // However often somebody asks for something meanwhile.
+    until(
+        || served.log(),
+        || {
+            served.get("/health/ready").is(200);
+            served.log().contains("project reloaded")
+        },
+    );
     until(|| served.log(), || with_state(&project, 3));
     assert_eq!(served.stop().0, Some(0));
 }
