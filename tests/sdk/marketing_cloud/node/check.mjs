@@ -314,6 +314,34 @@ test('ClearData: every row is gone', async () => {
   assert.equal(error.code, 'Error');
 });
 
+test('All Subscribers: read by key and by address, and never written', async () => {
+  await twin('PUT', 'subscribers', { key: '1', email: 'ada@domain.tld', status: 'Active' });
+  await twin('PUT', 'subscribers', { key: '2', email: 'alan@domain.tld', status: 'Unsubscribed' });
+  const properties = ['SubscriberKey', 'EmailAddress', 'Status'];
+  const filter = { leftOperand: 'SubscriberKey', operator: 'IN', rightOperand: ['1', '2', '3'] };
+  const { Results } = await sdk.soap.retrieve('Subscriber', properties, { filter });
+  assert.deepEqual(
+    Results.map(({ SubscriberKey, Status }) => [String(SubscriberKey), Status]),
+    [['1', 'Active'], ['2', 'Unsubscribed']],
+  );
+  const status = async () => {
+    const found = await sdk.soap.retrieve('Subscriber', ['Status'], equals('EmailAddress', 'alan@domain.tld'));
+    return found.Results[0].Status;
+  };
+  assert.equal(await status(), 'Unsubscribed');
+  const error = await refusal(sdk.soap.update('Subscriber', { SubscriberKey: '2', Status: 'Active' }));
+  assert.equal(error.json.Results[0].StatusCode, 'Error');
+  assert.equal(await status(), 'Unsubscribed');
+});
+
+test('contacts: their deletion is asked for by key', async () => {
+  const path = '/contacts/v1/contacts/actions/delete?type=keys';
+  const body = { values: ['1', 'nobody'], DeleteOperationType: 'ContactAndAttributes' };
+  const answer = await sdk.rest.post(path, body);
+  assert.deepEqual([answer.operationInitiated, answer.hasErrors], [true, false]);
+  assert.equal((await refusal(sdk.rest.post(path, { values: [] }))).response.status, 400);
+});
+
 test('an expired token: refused by REST and SOAP, renewed by a client that tries twice', async () => {
   const fields = () => sdk.soap.retrieve('DataExtensionField', ['Name'], equals('DataExtension.CustomerKey', 'people'));
   await sdk.rest.get(READ);
