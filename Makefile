@@ -67,6 +67,7 @@ real: $(SETUP)
 bench: $(SETUP)
 	$(PYTHON) tests/bench/idle.py
 	$(PYTHON) tests/bench/diff.py
+	$(PYTHON) tests/bench/source.py
 	$(PYTHON) tests/bench/deliver.py
 	$(PYTHON) tests/bench/kill.py
 

@@ -1,24 +1,15 @@
 //! The demo's project, read from another warehouse by changing one line of each sync.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::Arc;
 
-use outflow::deliver::{Policy, SystemClock};
-use outflow::project::{LoadOptions, load};
-use outflow::registry::Registry;
-use outflow::state::{Access, Store};
-use outflow::sync::prepare::Stage;
-use outflow::sync::progress::Silent;
-use outflow::sync::quota::Quotas;
 use outflow::sync::report::RunReport;
-use outflow::sync::run::Runner;
 use outflow_sandbox::hubspot::{Options, Twin};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use serde_json::{Value, json};
 
 use crate::loader::Warehouse;
+use crate::project::{outflow, run_all};
 use crate::table::{Table, Type};
 
 /// Syncs the demo from its own files, then from the warehouse: nothing is new to it, and what changes
@@ -26,12 +17,7 @@ use crate::table::{Table, Type};
 pub async fn runs_unchanged(warehouse: &mut dyn Warehouse) {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
-    let demo = Command::new(env!("CARGO_BIN_EXE_outflow"))
-        .args(["demo", "."])
-        .current_dir(root)
-        .output()
-        .unwrap();
-    assert!(demo.status.success(), "{}", String::from_utf8_lossy(&demo.stderr));
+    outflow(root, &["demo", "."]).exits(0);
     let options = Options {
         data: Some(root.join("sandbox/hubspot")),
         ..Options::default()
@@ -45,7 +31,7 @@ pub async fn runs_unchanged(warehouse: &mut dyn Warehouse) {
     for sync in ["companies", "customers"] {
         change_one_line(&root.join(format!("mappings/{sync}.yaml")));
     }
-    let reports = run_all(root).await;
+    let reports = run_all_well(root).await;
     let found: Vec<_> = reports
         .iter()
         .map(|report| {
@@ -70,7 +56,7 @@ pub async fn runs_unchanged(warehouse: &mut dyn Warehouse) {
         .unwrap();
     row[city] = Some("Tromsø".into());
     warehouse.load(customers);
-    let reports = run_all(root).await;
+    let reports = run_all_well(root).await;
     assert_eq!((reports[1].tally.updated, reports[1].tally.unchanged), (1, 2_996));
     assert_eq!(writes(&twin), [json!({"city": "Tromsø"})]);
 }
@@ -164,35 +150,10 @@ fn change_one_line(path: &PathBuf) {
     std::fs::write(path, text.replace("source: shop\n", "source: warehouse\n")).unwrap();
 }
 
-/// Runs every sync as a fresh process would.
-async fn run_all(root: &Path) -> Vec<RunReport> {
-    let registry = Registry::built_in();
-    let loaded = load(root, LoadOptions::new(&registry, false));
-    let problems: Vec<String> = loaded
-        .problems
-        .iter()
-        .map(|problem| problem.render(false))
-        .collect();
-    assert!(problems.is_empty(), "{problems:#?}");
-    let project = Arc::new(loaded.project.unwrap());
-    let store = Arc::new(Store::open(&root.join(".outflow"), Access::Write).unwrap());
-    let clock = Arc::new(SystemClock);
-    let runner = Runner {
-        quotas: Arc::new(Quotas::new(Arc::clone(&store), clock.clone(), 1)),
-        stage: Stage {
-            project: Arc::clone(&project),
-            store,
-            clock,
-            progress: Arc::new(Silent),
-        },
-        policy: Policy::default(),
-        stop: tokio::sync::watch::channel(false).1,
-    };
-    let mut reports = Vec::new();
-    for sync in &project.syncs {
-        let report = runner.run(sync).await;
-        assert!(report.error.is_none(), "{}: {:?}", sync.name, report.error);
-        reports.push(report);
+async fn run_all_well(root: &Path) -> Vec<RunReport> {
+    let reports = run_all(root).await;
+    for report in &reports {
+        assert!(report.error.is_none(), "{}: {:?}", report.sync, report.error);
     }
     reports
 }

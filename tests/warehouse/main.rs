@@ -18,9 +18,13 @@ mod canonical;
 #[allow(dead_code, reason = "the source's own tests also kill and restart it")]
 mod cluster;
 mod customers;
+mod cuts;
+#[path = "../../connectors/redshift/tests/real/cutter.rs"]
+mod cutter;
 mod demo;
 mod loader;
 mod postgres;
+mod project;
 mod sqlite;
 mod table;
 
@@ -50,4 +54,9 @@ async fn the_demo_runs_unchanged_from_postgres() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demo_runs_unchanged_through_the_redshift_dialect() {
     demo::runs_unchanged(&mut Postgres::start("redshift")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_that_is_cut_short_removes_nothing() {
+    cuts::remove_nothing().await;
 }
