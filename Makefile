@@ -74,6 +74,7 @@ real: $(SETUP)
 bench: $(SETUP)
 	$(PYTHON) tests/bench/idle.py
 	$(PYTHON) tests/bench/diff.py
+	$(PYTHON) tests/bench/source.py
 	$(PYTHON) tests/bench/deliver.py
 	$(PYTHON) tests/bench/mailchimp.py
 	$(PYTHON) tests/bench/marketing_cloud.py

@@ -1,23 +1,15 @@
 //! The demo's project, read from another warehouse by changing one line of each sync.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::Arc;
 
-use outflow::deliver::{Policy, SystemClock};
-use outflow::project::{LoadOptions, load};
-use outflow::registry::Registry;
-use outflow::state::{Access, Store, Tally};
-use outflow::sync::prepare::Stage;
-use outflow::sync::progress::Silent;
-use outflow::sync::quota::Quotas;
+use outflow::state::Tally;
 use outflow::sync::report::RunReport;
-use outflow::sync::run::Runner;
 use outflow_sandbox::{hubspot, mailchimp, marketing_cloud};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
 use crate::loader::Warehouse;
+use crate::project::{outflow, run_all};
 use crate::table::{Table, Type};
 
 /// The demo's syncs, in the order they run in.
@@ -33,12 +25,7 @@ const SYNCS: [&str; 4] = [
 pub async fn runs_unchanged(warehouse: &mut dyn Warehouse) {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
-    let demo = Command::new(env!("CARGO_BIN_EXE_outflow"))
-        .args(["demo", "."])
-        .current_dir(root)
-        .output()
-        .unwrap();
-    assert!(demo.status.success(), "{}", String::from_utf8_lossy(&demo.stderr));
+    outflow(root, &["demo", "."]).exits(0);
     let twins = Twins::start(&root.join("sandbox/data")).await;
     let mut tables = tables(&root.join("data"));
     for table in &tables {
@@ -46,12 +33,12 @@ pub async fn runs_unchanged(warehouse: &mut dyn Warehouse) {
     }
     connect(root, &warehouse.connection(), &twins);
     // What the demo's story left: some rows are refused and stay so, and nothing is sent.
-    let own = run_all(root).await;
+    let own = run_all_well(root).await;
     assert_eq!(twins.writes(), Vec::<String>::new());
     for sync in SYNCS {
         change_one_line(&root.join(format!("mappings/{sync}.yaml")));
     }
-    let reports = run_all(root).await;
+    let reports = run_all_well(root).await;
     let tallies = |reports: &[RunReport]| -> Vec<Tally> {
         let tally = |report: &RunReport| Tally {
             requests: 0,
@@ -75,7 +62,7 @@ pub async fn runs_unchanged(warehouse: &mut dyn Warehouse) {
         .unwrap();
     row[city] = Some("Tromsø".into());
     warehouse.load(customers);
-    let reports = run_all(root).await;
+    let reports = run_all_well(root).await;
     let updated: Vec<u64> = reports.iter().map(|report| report.tally.updated).collect();
     assert_eq!(updated, [0, 1, 1, 1]);
     let writes = twins.writes();
@@ -183,35 +170,10 @@ fn change_one_line(path: &PathBuf) {
     std::fs::write(path, text.replace("source: shop\n", "source: warehouse\n")).unwrap();
 }
 
-/// Runs every sync as a fresh process would.
-async fn run_all(root: &Path) -> Vec<RunReport> {
-    let registry = Registry::built_in();
-    let loaded = load(root, LoadOptions::new(&registry, false));
-    let problems: Vec<String> = loaded
-        .problems
-        .iter()
-        .map(|problem| problem.render(false))
-        .collect();
-    assert!(problems.is_empty(), "{problems:#?}");
-    let project = Arc::new(loaded.project.unwrap());
-    let store = Arc::new(Store::open(&root.join(".outflow"), Access::Write).unwrap());
-    let clock = Arc::new(SystemClock);
-    let runner = Runner {
-        quotas: Arc::new(Quotas::new(Arc::clone(&store), clock.clone(), 1)),
-        stage: Stage {
-            project: Arc::clone(&project),
-            store,
-            clock,
-            progress: Arc::new(Silent),
-        },
-        policy: Policy::default(),
-        stop: tokio::sync::watch::channel(false).1,
-    };
-    let mut reports = Vec::new();
-    for sync in &project.syncs {
-        let report = runner.run(sync).await;
-        assert!(report.error.is_none(), "{}: {:?}", sync.name, report.error);
-        reports.push(report);
+async fn run_all_well(root: &Path) -> Vec<RunReport> {
+    let reports = run_all(root).await;
+    for report in &reports {
+        assert!(report.error.is_none(), "{}: {:?}", report.sync, report.error);
     }
     reports
 }

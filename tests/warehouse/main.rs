@@ -27,11 +27,15 @@ mod canonical;
 #[allow(dead_code, reason = "the source's own tests also kill and restart it")]
 mod cluster;
 mod customers;
+mod cuts;
+#[path = "../../connectors/redshift/tests/real/cutter.rs"]
+mod cutter;
 mod demo;
 #[path = "../../connectors/snowflake/tests/fakesnow/server.rs"]
 mod fakesnow;
 mod loader;
 mod postgres;
+mod project;
 mod snowflake;
 mod sqlite;
 mod table;
@@ -89,4 +93,9 @@ async fn customers_from_snowflake_are_what_they_are() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demo_runs_unchanged_from_snowflake() {
     demo::runs_unchanged(&mut Snowflake::start()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_that_is_cut_short_removes_nothing() {
+    cuts::remove_nothing().await;
 }

@@ -17,6 +17,20 @@ impl Postgres {
         std::fs::write(cluster.folder.join("secret"), ADMIN_PASSWORD).unwrap();
         Self { cluster, type_name }
     }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.cluster.port
+    }
+
+    /// A connection to it by way of another port of this machine.
+    pub fn connection_at(&self, port: u16) -> String {
+        format!(
+            "{{ type: {}, host: 127.0.0.1, port: {port}, database: postgres, user: {ADMIN}, password: \"${{file:{}}}\", tls: disable }}",
+            self.type_name,
+            self.cluster.folder.join("secret").display()
+        )
+    }
 }
 
 impl Warehouse for Postgres {
@@ -39,12 +53,7 @@ impl Warehouse for Postgres {
     }
 
     fn connection(&self) -> String {
-        format!(
-            "{{ type: {}, host: 127.0.0.1, port: {}, database: postgres, user: {ADMIN}, password: \"${{file:{}}}\", tls: disable }}",
-            self.type_name,
-            self.cluster.port,
-            self.cluster.folder.join("secret").display()
-        )
+        self.connection_at(self.cluster.port)
     }
 }
 
