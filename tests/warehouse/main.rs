@@ -5,7 +5,12 @@
 //! `postgres.rs`), and two tests below. What an emulator gets wrong is listed by its loader, cell by
 //! cell, and is checked to be wrong in just that way.
 
-#![cfg(all(feature = "lake", feature = "redshift", feature = "snowflake", feature = "hubspot"))]
+#![cfg(all(
+    feature = "lake",
+    feature = "redshift",
+    feature = "snowflake",
+    feature = "hubspot"
+))]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -31,7 +31,10 @@ impl Warehouse for Snowflake {
         let file = format!("{name}.csv");
         std::fs::write(self.folder.path().join(&file), hexadecimal(table)).unwrap();
         let columns = |shape: &dyn Fn(&str, Type) -> String| {
-            let columns = table.columns.iter().map(|(column, kind)| shape(&column.to_uppercase(), *kind));
+            let columns = table
+                .columns
+                .iter()
+                .map(|(column, kind)| shape(&column.to_uppercase(), *kind));
             columns.collect::<Vec<_>>().join(", ")
         };
         let texts = columns(&|column, _| format!("\"{column}\" VARCHAR"));
@@ -81,7 +84,8 @@ fn hexadecimal(table: &Table) -> String {
 }
 
 fn decoded(column: &str, kind: Type) -> String {
-    let text = format!("CASE WHEN \"{column}\" = 'n' THEN NULL ELSE HEX_DECODE_STRING(SUBSTR(\"{column}\", 2)) END");
+    let text =
+        format!("CASE WHEN \"{column}\" = 'n' THEN NULL ELSE HEX_DECODE_STRING(SUBSTR(\"{column}\", 2)) END");
     match kind {
         Type::Text => text,
         Type::Json => format!("PARSE_JSON({text})"),
