@@ -12,6 +12,7 @@
 )]
 
 #[path = "../tests/account/mod.rs"]
+#[allow(dead_code, reason = "faults are for the tests")]
 mod account;
 
 use account::table::Table;

@@ -9,6 +9,7 @@
 
 #[path = "../account/mod.rs"]
 mod account;
+mod checks;
 mod conformance;
 mod cuts;
 mod files;
