@@ -118,11 +118,15 @@ impl Account {
         } else {
             table::json_file(rows)
         };
-        if self.options.gzip {
+        let file = if self.options.gzip {
             table::gzipped(&file)
         } else {
             file
+        };
+        if self.options.kept {
+            self.files.lock().unwrap().insert(place, file.clone());
         }
+        file
     }
 
     pub(super) fn file(&self, asked: &Asked) -> Reply {
