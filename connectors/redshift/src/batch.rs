@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Decimal256Builder,
+    Array, ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Decimal256Builder,
     Float32Builder, Float64Builder, Int64Builder, ListBuilder, RecordBatch, RecordBatchOptions,
     StringBuilder, TimestampMicrosecondBuilder,
 };
@@ -212,7 +212,9 @@ impl Batcher {
     }
 
     fn finish(&mut self) -> Result<RecordBatch, ConnectorError> {
-        let columns = self.builders.iter_mut().map(Builder::finish).collect();
+        let mut columns: Vec<ArrayRef> = self.builders.iter_mut().map(Builder::finish).collect();
+        // Room for texts grows by doubling, and whoever reads holds many batches.
+        columns.iter_mut().for_each(|column| column.shrink_to_fit());
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
         self.total_bytes += self.bytes as u64;
         self.rows = 0;
@@ -240,7 +242,7 @@ fn unreadable(label: &str, column: &str, row: u64, unfit: Unfit) -> ConnectorErr
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use arrow::array::{Array, AsArray};
+    use arrow::array::AsArray;
     use arrow::datatypes::{Decimal256Type, Float32Type};
 
     use super::*;

@@ -38,6 +38,21 @@ pub(crate) async fn columns(
     }
 }
 
+/// Whether the role may run the query, which preparing it does not ask: runs it for no row.
+///
+/// # Errors
+/// Whatever keeps the server from running the query.
+pub(crate) async fn permitted(
+    session: &Session,
+    settings: &Settings,
+    query: &Query,
+) -> Result<(), ConnectorError> {
+    match names(session, query).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(classify(&error, settings, Doing::Querying(query, None, 0))),
+    }
+}
+
 /// The names alone: of a result without rows.
 async fn names(session: &Session, query: &Query) -> Result<Vec<String>, tokio_postgres::Error> {
     let sql = format!("{} LIMIT 0", query.select(None));

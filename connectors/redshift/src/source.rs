@@ -128,7 +128,12 @@ impl Source for Warehouse {
         let query = Query::new(model, self.settings.dialect, None)?;
         let mut session = self.session(None).await?;
         session.set_busy(true);
-        let columns = layout::columns(&session, &self.settings, &query).await;
+        let columns = match layout::columns(&session, &self.settings, &query).await {
+            Ok(columns) => layout::permitted(&session, &self.settings, &query)
+                .await
+                .map(|()| columns),
+            Err(error) => Err(error),
+        };
         session.set_busy(false);
         match columns {
             Ok(columns) => Ok(columns.iter().map(Typed::described).collect()),

@@ -116,6 +116,9 @@ async fn a_missing_permission_names_what_to_grant() {
         "table shop.private: user 'reader' lacks a permission: permission denied for table private"
     );
     assert!(error.hint.unwrap().contains("GRANT SELECT"));
+    // `check` describes a model and reads none of it.
+    let described = reader().describe(&Model::Table("shop.private".into())).await;
+    assert_eq!(described.unwrap_err().code, "permission_denied");
 }
 
 #[tokio::test]
