@@ -26,7 +26,7 @@ pub async fn runs_unchanged(warehouse: &mut dyn Warehouse) {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     outflow(root, &["demo", "."]).exits(0);
-    let twins = Twins::start(&root.join("sandbox/data")).await;
+    let twins = Twins::start(root).await;
     let mut tables = tables(&root.join("data"));
     for table in &tables {
         warehouse.load(table);
@@ -127,7 +127,15 @@ fn from_sqlite(shop: &Connection, name: &'static str, columns: Vec<(&'static str
     };
     let rows = statement
         .query_map([], |row| {
-            (0..names.len()).map(|at| Ok(cell(row.get_ref(at)?))).collect()
+            let read = |at: usize| {
+                let cell = cell(row.get_ref(at)?);
+                // SQLite keeps truth as a number.
+                Ok(match columns[at].1 {
+                    Type::Boolean => cell.map(|number| (number != "0").to_string()),
+                    _ => cell,
+                })
+            };
+            (0..names.len()).map(read).collect()
         })
         .unwrap();
     let rows = rows.map(Result::unwrap).collect();
@@ -186,8 +194,13 @@ struct Twins {
 }
 
 impl Twins {
-    async fn start(data: &Path) -> Self {
-        let data = Some(data.to_owned());
+    async fn start(root: &Path) -> Self {
+        let data = Some(root.join("sandbox/data"));
+        // A Marketing Cloud account is known by its address, so it listens where it did.
+        let project = std::fs::read_to_string(root.join("outflow.yaml")).unwrap();
+        let (_, rest) = project.split_once("type: marketing_cloud").unwrap();
+        let (_, rest) = rest.split_once("http://").unwrap();
+        let listen = rest.split_whitespace().next().unwrap().parse().unwrap();
         let crm = hubspot::Options {
             data: data.clone(),
             ..hubspot::Options::default()
@@ -198,6 +211,7 @@ impl Twins {
         };
         let sfmc = marketing_cloud::Options {
             data,
+            listen,
             ..marketing_cloud::Options::default()
         };
         Self {

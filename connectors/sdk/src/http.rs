@@ -12,7 +12,7 @@ use thiserror::Error;
 use crate::error::{ConnectorError, ErrorKind};
 
 /// Largest answer that is read, in bytes; more is a contract error.
-pub const MAX_ANSWER: usize = 64 << 20;
+pub const MAX_ANSWER: usize = 256 << 20;
 
 /// A request as it goes out.
 #[derive(Clone, Debug)]
@@ -164,7 +164,7 @@ impl Exchange for Network {
             if body.len() + chunk.len() > MAX_ANSWER {
                 return Err(ExchangeError::Lost {
                     host,
-                    reason: "the answer is larger than 64 MiB".into(),
+                    reason: "the answer is larger than 256 MiB".into(),
                 });
             }
             body.extend_from_slice(&chunk);
