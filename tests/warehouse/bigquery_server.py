@@ -4,11 +4,16 @@
 
 The emulator downloads DuckDB's spatial and avro extensions when it starts and dies if it cannot. What
 needs them (functions of GEOGRAPHY, Avro files) does not work here; all else does.
+
+It also refuses to send messages larger than what it accepts for writing, while it packs 65,536 rows into
+each: BigQuery sends up to 128 MB.
 """
 
 import os
 import sys
 import threading
+
+os.environ["BQEMU_WRITE_API_MAX_REQUEST_BYTES"] = str(120 << 20)
 
 from bqemulator.cli import main
 from bqemulator.storage import engine
