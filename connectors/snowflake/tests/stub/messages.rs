@@ -222,7 +222,7 @@ async fn a_syntax_error_comes_with_its_place() {
 async fn a_text_stays_one_literal() {
     let running = running().await;
     let source = source(&running);
-    assert_eq!(source.text_literal(r"it's ' or 1=1"), r"'it''s \'' or 1=1'");
+    assert_eq!(source.text_literal(r"it's \' or 1=1"), r"'it''s \\'' or 1=1'");
 }
 
 #[tokio::test]
