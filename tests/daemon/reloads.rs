@@ -55,7 +55,7 @@ async fn sighup_reads_the_files_at_once_and_a_new_sync_begins() {
     );
     served.signal("HUP");
     until(|| served.log(), || project.twin.contacts().len() == 2);
-    assert!(served.log().contains("project reloaded"), "{}", served.log());
+    until(|| served.log(), || served.log().contains("project reloaded"));
     assert_eq!(served.stop().0, Some(0));
 }
 
