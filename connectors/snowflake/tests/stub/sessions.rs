@@ -85,13 +85,16 @@ async fn links_are_renewed_in_a_new_session_when_the_old_one_has_ended() {
         .unwrap();
     let mut rows = 0;
     let mut ended = false;
+    let mut forgotten = false;
     while let Some(event) = reading.events.next().await {
         match event.unwrap() {
             ReadEvent::Batch(batch) => rows += batch.num_rows(),
             ReadEvent::End(receipt) => ended = receipt.complete,
         }
-        running.account.forget_sessions();
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        // Once: a session that never holds is another test's.
+        if !std::mem::replace(&mut forgotten, true) {
+            running.account.forget_sessions();
+        }
     }
     assert_eq!((rows, ended), (MANY, true));
     assert!(running.account.asked("/login-request").len() > 1);
