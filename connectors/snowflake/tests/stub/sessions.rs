@@ -1,7 +1,5 @@
 //! Sessions that end while they are needed.
 
-use std::time::Duration;
-
 use futures::StreamExt;
 use outflow_sdk::source::ReadEvent;
 use serde_json::json;
