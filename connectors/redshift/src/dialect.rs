@@ -1,5 +1,7 @@
 //! Where Redshift and PostgreSQL differ.
 
+use outflow_sdk::statement;
+
 /// Which of the two servers is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
@@ -10,6 +12,14 @@ pub(crate) enum Dialect {
 }
 
 impl Dialect {
+    /// How its SQL is read.
+    pub(crate) fn sql(self) -> &'static statement::Dialect {
+        match self {
+            Dialect::Redshift => &statement::Dialect::REDSHIFT,
+            Dialect::Postgres => &statement::Dialect::POSTGRES,
+        }
+    }
+
     /// What messages call it.
     pub(crate) fn title(self) -> &'static str {
         match self {

@@ -8,7 +8,7 @@
 //!
 //! Only a row count that the server confirms, followed by its word that it is ready again, makes a
 //! read complete. The model is run as a subquery of one SELECT ([`query`]) after it was found to be one
-//! statement ([`statement`]), in a session that may not write.
+//! statement ([`outflow_sdk::statement`]), in a session that may not write.
 
 mod array;
 mod batch;
@@ -26,7 +26,6 @@ mod read;
 mod session;
 mod sigv4;
 mod source;
-mod statement;
 mod tls;
 
 use std::sync::Arc;

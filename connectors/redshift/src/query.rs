@@ -2,10 +2,11 @@
 
 use outflow_sdk::ConnectorError;
 use outflow_sdk::source::Model;
+use outflow_sdk::statement::{line_and_column, single};
+use outflow_sdk::tag::Tag;
 
 use crate::dialect::Dialect;
 use crate::names::{quoted, table_parts};
-use crate::statement::{line_and_column, single};
 
 /// What is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +36,7 @@ impl Query {
                 (format!("table {}", parts.join(".")), From::Table(parts))
             }
             Model::Sql(sql) => {
-                let body = single(sql, dialect)?;
+                let body = single(sql, dialect.sql())?;
                 ("the model's SQL".to_owned(), From::Statement(body.to_owned()))
             }
         };
@@ -109,41 +110,6 @@ impl Query {
         let (before, _) = self.around(columns);
         let end = before.chars().count() + body.chars().count();
         usize::try_from(position).is_ok_and(|position| position > end)
-    }
-}
-
-/// Who runs a query.
-#[derive(Clone, Debug)]
-pub(crate) struct Tag {
-    sync: String,
-    run_id: String,
-}
-
-impl Tag {
-    /// The tag of a run.
-    pub(crate) fn new(sync: &str, run_id: &str) -> Self {
-        // What may end a comment or does not print is not let through.
-        let safe = |text: &str| -> String {
-            text.chars()
-                .map(|c| {
-                    if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') {
-                        c
-                    } else {
-                        '_'
-                    }
-                })
-                .take(100)
-                .collect()
-        };
-        Self {
-            sync: safe(sync),
-            run_id: safe(run_id),
-        }
-    }
-
-    /// `outflow/SYNC/RUN`.
-    pub(crate) fn name(&self) -> String {
-        format!("outflow/{}/{}", self.sync, self.run_id)
     }
 }
 

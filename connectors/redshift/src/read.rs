@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use futures::StreamExt;
+use outflow_sdk::names::project;
 use outflow_sdk::source::{ReadEvent, ReadReceipt, ReadRequest};
 use outflow_sdk::{ConnectorError, ErrorKind};
 use tokio::sync::mpsc;
@@ -16,7 +17,6 @@ use crate::dialect::Dialect;
 use crate::failure::{Doing, classify};
 use crate::kind::Typed;
 use crate::layout;
-use crate::names::project;
 use crate::query::Query;
 use crate::session::Session;
 

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use outflow_sdk::ConnectorError;
 use outflow_sdk::http::Exchange;
 use outflow_sdk::secret::Secret;
+use outflow_sdk::tag::Tag;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -16,7 +17,6 @@ use crate::config::{Login, Settings};
 use crate::dialect::Dialect;
 use crate::failure::{self, Doing};
 use crate::iam;
-use crate::query::Tag;
 use crate::tls::Tls;
 
 /// Time for a TCP connection.
