@@ -186,10 +186,7 @@ async fn a_server_without_encryption_is_told_no_password() {
     assert_eq!(code, Some(5), "{stdout}");
     assert!(stdout.contains("STARTTLS"), "{stdout}");
     let said = office.said();
-    assert!(
-        said.iter().all(|line| line.starts_with("EHLO")),
-        "{said:#?}"
-    );
+    assert!(said.iter().all(|line| line.starts_with("EHLO")), "{said:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
