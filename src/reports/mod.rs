@@ -158,7 +158,7 @@ impl Reporter {
             .and_then(|text| serde_json::from_str(&text).ok());
         let noted = match (noted, first) {
             (Some(noted), _) => noted,
-            (None, Some(first)) => self.from_now_on(first)?,
+            (None, Some(first)) => self.starting_with(first)?,
             (None, None) => return Ok(()),
         };
         let runs = self.store.runs_after(noted.up_to)?;
@@ -171,7 +171,7 @@ impl Reporter {
     }
 
     /// Everything before the first run, and before those that are still under way at its end, stays untold.
-    fn from_now_on(&self, first: RunId) -> Result<Noted, ReportError> {
+    fn starting_with(&self, first: RunId) -> Result<Noted, ReportError> {
         let runs = self.store.runs_after(0)?;
         let open = runs.iter().filter(|run| run.status == RunStatus::Running);
         let first = open.map(|run| run.id).min().map_or(first, |open| open.min(first));
