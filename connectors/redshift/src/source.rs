@@ -20,7 +20,7 @@ use crate::dialect::Dialect;
 use crate::failure::is_passing;
 use crate::kind::Typed;
 use crate::layout;
-use crate::names::quoted;
+use crate::names::NAMING;
 use crate::query::Query;
 use crate::read::Reader;
 use crate::session::Session;
@@ -107,16 +107,12 @@ impl Warehouse {
         else {
             return error;
         };
-        error.with_hint(format!("did you mean {}.{}?", written(schema), written(table)))
+        error.with_hint(format!(
+            "did you mean {}.{}?",
+            NAMING.written(schema),
+            NAMING.written(table)
+        ))
     }
-}
-
-/// A name as a model writes it.
-fn written(name: &str) -> String {
-    let plain = name
-        .bytes()
-        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-    if plain { name.to_owned() } else { quoted(name) }
 }
 
 #[async_trait]
