@@ -48,7 +48,7 @@ pub struct RedshiftSettings {
     /// Time after which the server ends a model's query; without it the server's own limits hold.
     #[serde(default)]
     pub statement_timeout: Option<Span>,
-    /// Reads by way of S3 instead of over the connection, for large models.
+    /// Reads by way of S3 instead of over the connection, for large models; in builds with `--features unload`.
     #[serde(default)]
     pub unload: Option<UnloadSettings>,
 }
