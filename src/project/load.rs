@@ -373,7 +373,7 @@ impl Loaded {
         Some(self.file.problem(fault))
     }
 
-    fn mapping(&self, sync: &str) -> Option<&Mapping> {
+    pub(super) fn mapping(&self, sync: &str) -> Option<&Mapping> {
         self.mappings
             .iter()
             .find(|mapping| mapping.name.as_deref() == Some(sync))

@@ -20,6 +20,7 @@ mod load;
 mod mapping;
 mod mapping_file;
 mod model;
+mod model_place;
 mod page;
 mod placeholder;
 mod problem;

@@ -1,8 +1,8 @@
 //! A model as what is sent, and places BigQuery names as places in the model.
 
-use outflow_sdk::ConnectorError;
 use outflow_sdk::source::Model;
 use outflow_sdk::statement::{Dialect, single};
+use outflow_sdk::{ConnectorError, ModelPlace};
 
 use crate::config::{Settings, is_name, is_project};
 
@@ -79,25 +79,33 @@ impl Query {
     /// BigQuery's words with its `[LINE:COLUMN]` of [`Query::whole`] told as a place in the model, and no
     /// SQL of ours in them.
     pub(crate) fn placed(&self, message: &str) -> String {
-        let position = message.rfind('[').and_then(|start| {
-            let (inside, after) = message.get(start + 1..)?.split_once(']')?;
-            let (line, column) = inside.split_once(':')?;
-            let (line, column): (usize, usize) = (line.parse().ok()?, column.parse().ok()?);
-            Some((
-                message.get(..start)?.trim_end().trim_end_matches(" at"),
-                line,
-                column,
-                after,
-            ))
-        });
-        match (position, &self.from) {
-            (Some((before, line, column, after)), From::Statement(_)) => {
-                format!("{before} at line {line}, column {column} of the model{after}")
-            }
-            (Some((before, _, _, after)), From::Table(_)) => format!("{before}{after}"),
+        match (position(message), &self.from) {
+            (Some((before, place, after)), From::Statement(_)) => format!("{before} at {place}{after}"),
+            (Some((before, _, after)), From::Table(_)) => format!("{before}{after}"),
             (None, _) => message.to_owned(),
         }
     }
+
+    /// The place in the model that BigQuery's words about [`Query::whole`] name.
+    pub(crate) fn place(&self, message: &str) -> Option<ModelPlace> {
+        match &self.from {
+            From::Statement(_) => position(message).map(|(_, place, _)| place),
+            From::Table(_) => None,
+        }
+    }
+}
+
+/// What stands before and after `at [2:3]`, and its numbers.
+fn position(message: &str) -> Option<(&str, ModelPlace, &str)> {
+    let start = message.rfind('[')?;
+    let (inside, after) = message.get(start + 1..)?.split_once(']')?;
+    let (line, column) = inside.split_once(':')?;
+    let place = ModelPlace {
+        line: line.parse().ok()?,
+        column: column.parse().ok()?,
+    };
+    let before = message.get(..start)?.trim_end().trim_end_matches(" at");
+    Some((before, place, after))
 }
 
 impl TableName {
@@ -221,6 +229,10 @@ pub(crate) mod tests {
         assert_eq!(
             query.placed("Unrecognized name: nope; Did you mean name? at [1:8]"),
             "Unrecognized name: nope; Did you mean name? at line 1, column 8 of the model"
+        );
+        assert_eq!(
+            query.place("Unrecognized name: nope at [1:8]"),
+            Some(ModelPlace { line: 1, column: 8 })
         );
         assert_eq!(query.placed("no place [here]"), "no place [here]");
         assert_eq!(

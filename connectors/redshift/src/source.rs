@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use futures::stream;
 use outflow_sdk::descriptor::OpenContext;
@@ -20,10 +21,11 @@ use crate::dialect::Dialect;
 use crate::failure::is_passing;
 use crate::kind::Typed;
 use crate::layout;
-use crate::names::quoted;
+use crate::names::NAMING;
 use crate::query::Query;
 use crate::read::Reader;
 use crate::session::Session;
+use crate::unload::{FileReader, Unload, Unloaded};
 
 /// Batches that may wait for the other end.
 const BATCHES_WAITING: usize = 2;
@@ -44,6 +46,8 @@ pub struct Warehouse {
     settings: Arc<Settings>,
     /// The way to AWS, where credentials come from there.
     exchange: Option<Arc<dyn Exchange>>,
+    /// The way by S3, where rows take it.
+    unload: Option<Unload>,
 }
 
 impl Warehouse {
@@ -51,8 +55,10 @@ impl Warehouse {
     ///
     /// # Errors
     /// `Config` when the settings contradict each other.
-    pub fn redshift(settings: RedshiftSettings, context: &OpenContext) -> Result<Self, ConnectorError> {
-        Self::new(Settings::redshift(settings, context)?)
+    pub fn redshift(mut settings: RedshiftSettings, context: &OpenContext) -> Result<Self, ConnectorError> {
+        let unload = settings.unload.take();
+        let unload = unload.map(|unload| Unload::new(unload, context)).transpose()?;
+        Self::new(Settings::redshift(settings, context)?, unload)
     }
 
     /// A PostgreSQL database.
@@ -60,10 +66,10 @@ impl Warehouse {
     /// # Errors
     /// `Config` when the settings contradict each other.
     pub fn postgres(settings: PostgresSettings, context: &OpenContext) -> Result<Self, ConnectorError> {
-        Self::new(Settings::postgres(settings, context)?)
+        Self::new(Settings::postgres(settings, context)?, None)
     }
 
-    fn new(settings: Settings) -> Result<Self, ConnectorError> {
+    fn new(settings: Settings, unload: Option<Unload>) -> Result<Self, ConnectorError> {
         let exchange = match &settings.login {
             Login::Password { .. } => None,
             Login::Iam { .. } => Some(Arc::new(Network::new()?) as Arc<dyn Exchange>),
@@ -71,6 +77,7 @@ impl Warehouse {
         Ok(Self {
             settings: Arc::new(settings),
             exchange,
+            unload,
         })
     }
 
@@ -78,14 +85,30 @@ impl Warehouse {
         Session::open(&self.settings, self.exchange.as_deref(), tag).await
     }
 
-    async fn start(&self, request: &ReadRequest) -> Result<Reader, ConnectorError> {
+    async fn start(&self, request: &ReadRequest) -> Result<Started, ConnectorError> {
         let tag = Tag::new(&request.sync, &request.run_id);
         let query = Query::new(&request.model, self.settings.dialect, Some(&tag))?;
         let session = self.session(Some(&tag)).await?;
-        match Reader::start(&self.settings, session, query.clone(), request).await {
+        match self.start_in(session, &query, request).await {
             Err(error) if error.code == "missing_table" => Err(self.suggest(error, &query).await),
             other => other,
         }
+    }
+
+    async fn start_in(
+        &self,
+        mut session: Session,
+        query: &Query,
+        request: &ReadRequest,
+    ) -> Result<Started, ConnectorError> {
+        if let Some(unload) = &self.unload {
+            match unload.start(&self.settings, session, query, request).await? {
+                Unloaded::Files(files) => return Ok(Started::InFiles(files)),
+                Unloaded::NotWritable(kept) => session = kept,
+            }
+        }
+        let reader = Reader::start(&self.settings, session, query.clone(), request).await?;
+        Ok(Started::Streaming(Box::new(reader)))
     }
 
     /// Adds the name of the table that may have been meant.
@@ -107,23 +130,49 @@ impl Warehouse {
         else {
             return error;
         };
-        error.with_hint(format!("did you mean {}.{}?", written(schema), written(table)))
+        error.with_hint(format!(
+            "did you mean {}.{}?",
+            NAMING.written(schema),
+            NAMING.written(table)
+        ))
     }
 }
 
-/// A name as a model writes it.
-fn written(name: &str) -> String {
-    let plain = name
-        .bytes()
-        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-    if plain { name.to_owned() } else { quoted(name) }
+/// A read whose first row, or end, is there.
+enum Started {
+    Streaming(Box<Reader>),
+    InFiles(FileReader),
+}
+
+impl Started {
+    fn schema(&self) -> &SchemaRef {
+        match self {
+            Started::Streaming(reader) => reader.schema(),
+            Started::InFiles(files) => files.schema(),
+        }
+    }
+
+    async fn run(self, events: mpsc::Sender<Event>) {
+        match self {
+            Started::Streaming(reader) => reader.run(events).await,
+            Started::InFiles(files) => files.run(events).await,
+        }
+    }
 }
 
 #[async_trait]
 impl Source for Warehouse {
     async fn check(&self) -> Result<Vec<Advice>, ConnectorError> {
         let session = self.session(None).await?;
-        check::advice(&session, &self.settings).await
+        let mut advice = check::advice(&session, &self.settings).await?;
+        if let Some(unload) = &self.unload {
+            let address = unload.check().await?;
+            advice.push(Advice {
+                code: "unload",
+                message: format!("rows come by way of {address}"),
+            });
+        }
+        Ok(advice)
     }
 
     async fn describe(&self, model: &Model) -> Result<Vec<Column>, ConnectorError> {

@@ -23,7 +23,8 @@ pub mod print;
 pub mod secret;
 pub mod source;
 pub mod statement;
+pub mod table_name;
 pub mod tag;
 pub mod value;
 
-pub use error::{ConnectorError, ErrorKind};
+pub use error::{ConnectorError, ErrorKind, ModelPlace};

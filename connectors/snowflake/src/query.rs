@@ -1,10 +1,10 @@
 //! A model as the SELECT that is sent, and places in it as places in the model.
 
-use outflow_sdk::ConnectorError;
 use outflow_sdk::source::Model;
 use outflow_sdk::statement::{Dialect, single};
+use outflow_sdk::{ConnectorError, ModelPlace};
 
-use crate::names::{quoted, table_parts};
+use crate::names::{NAMING, quoted};
 
 /// What is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl Query {
     pub(crate) fn new(model: &Model) -> Result<Self, ConnectorError> {
         let (label, from) = match model {
             Model::Table(name) => {
-                let parts = table_parts(name)?;
+                let parts = NAMING.parts(name)?;
                 (format!("table {}", parts.join(".")), From::Table(parts))
             }
             Model::Sql(sql) => {
@@ -75,7 +75,7 @@ impl Query {
 
     /// Where in the model line `line` (from 1) and position `position` (from 0), as Snowflake counts in
     /// what was sent, are. What is wrong behind the model is wrong at its end.
-    pub(crate) fn place(&self, line: usize, position: usize) -> Option<String> {
+    pub(crate) fn place(&self, line: usize, position: usize) -> Option<ModelPlace> {
         let From::Statement(body) = &self.from else {
             return None;
         };
@@ -85,7 +85,7 @@ impl Query {
             Some(_) => (line, position + 1),
             None => (lines.len(), lines.last()?.chars().count() + 1),
         };
-        Some(format!("line {line}, column {column} of the model"))
+        Some(ModelPlace { line, column })
     }
 }
 
@@ -128,8 +128,9 @@ mod tests {
     #[test]
     fn the_servers_position_is_told_as_a_place_in_the_model() {
         let query = Query::new(&Model::Sql("select a,\n  nope from t".into())).unwrap();
-        assert_eq!(query.place(3, 2).unwrap(), "line 2, column 3 of the model");
-        assert_eq!(query.place(4, 0).unwrap(), "line 2, column 14 of the model");
+        let told = |line, position| query.place(line, position).unwrap().to_string();
+        assert_eq!(told(3, 2), "line 2, column 3 of the model");
+        assert_eq!(told(4, 0), "line 2, column 14 of the model");
         assert_eq!(query.place(1, 9), None, "not the model's own text");
     }
 }

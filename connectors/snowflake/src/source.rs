@@ -19,7 +19,7 @@ use crate::config::{Settings, SnowflakeSettings};
 use crate::failure::is_passing;
 use crate::fetch::Fetcher;
 use crate::kind::Typed;
-use crate::names::written;
+use crate::names::NAMING;
 use crate::query::Query;
 use crate::read::{Reader, describe};
 use crate::session::Session;
@@ -88,7 +88,11 @@ impl Snowflake {
         else {
             return error;
         };
-        error.with_hint(format!("did you mean {}.{}?", written(schema), written(table)))
+        error.with_hint(format!(
+            "did you mean {}.{}?",
+            NAMING.written(schema),
+            NAMING.written(table)
+        ))
     }
 }
 
