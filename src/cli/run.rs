@@ -10,6 +10,7 @@ use super::arguments::Json;
 use super::failure::Failure;
 use super::open::{self, Opened};
 use super::output::{Output, Rows, Tone, count, span};
+use super::results::Results;
 use super::stop::Stop;
 use super::{logging, select};
 use crate::documents::RunResult;
@@ -46,6 +47,8 @@ pub(crate) async fn run(args: &RunArgs, dir: &Path, out: &mut Output, stop: &Sto
     let syncs = select::select(&opened, &args.syncs)?;
     let runner = open::runner(&opened, Access::Write, stop)?;
     opened.tell_broken();
+    let project = &opened.project;
+    let results = Results::begin(project, &runner.stage.store)?;
     let asked = stop.asked();
     let mut reports: Vec<(Arc<SyncSpec>, RunReport)> = Vec::new();
     let mut running = futures::stream::iter(&syncs)
@@ -53,6 +56,7 @@ pub(crate) async fn run(args: &RunArgs, dir: &Path, out: &mut Output, stop: &Sto
         .map(|sync| async {
             tracing::info!(sync = %sync.name, "run starts");
             let report = runner.run(sync).await;
+            results.note(&report);
             tracing::info!(
                 sync = %sync.name,
                 run = report.run_id,
@@ -70,6 +74,7 @@ pub(crate) async fn run(args: &RunArgs, dir: &Path, out: &mut Output, stop: &Sto
         reports.push((sync, report));
     }
     drop(running);
+    results.deliver();
     let store = &runner.stage.store;
     if args.json.json {
         let documents: Vec<RunResult> = reports.iter().map(|(_, report)| RunResult::of(report)).collect();

@@ -17,11 +17,13 @@ use super::handle::{AskError, Command, Handle, Reloaded};
 use super::live::{Ended, Live, Stage};
 use super::notify::Messenger;
 use super::plans::{limits, past, plan, schedule_text};
+use super::reporting::{Moved, Reporting};
 use super::rhythm::BadSchedule;
 use super::timetable::{Cause, Outcome, Refused, Start, Timetable};
 use super::watchman::Watchman;
-use crate::deliver::{Clock, Policy};
+use crate::deliver::{Clock, Policy, off_worker};
 use crate::project::Loaded;
+use crate::reports::ReportError;
 use crate::state::{Pause, StateError, Store};
 use crate::sync::prepare;
 use crate::sync::quota::Quotas;
@@ -96,6 +98,7 @@ pub struct Daemon {
     /// Who follows a run that waits for its turn.
     queued: HashMap<String, watch::Sender<Stage>>,
     watchman: Watchman,
+    reporting: Reporting,
 }
 
 impl Daemon {
@@ -121,6 +124,7 @@ impl Daemon {
             commands: sender,
         };
         let watchman = Watchman::new(Arc::clone(&settings.store))?;
+        let reporting = Reporting::new(Arc::clone(&settings.store), settings.workers.clone());
         let mut daemon = Self {
             timetable: Timetable::new(limits(&settings.edition.project)),
             files: Watch::new(&settings.root, &settings.edition),
@@ -133,9 +137,11 @@ impl Daemon {
             running: HashMap::new(),
             queued: HashMap::new(),
             watchman,
+            reporting,
         };
         daemon.close_cut_off()?;
         let first = daemon.settings.edition.clone();
+        daemon.reporting.begin(&first.project);
         daemon.adopt(first)?;
         Ok((daemon, handle))
     }
@@ -187,6 +193,7 @@ impl Daemon {
                 biased;
                 _ = stop.wait_for(|asked| *asked) => break,
                 Some(over) = self.runs.join_next_with_id(), if !self.runs.is_empty() => self.over(over),
+                Some(over) = self.reporting.moved(), if self.reporting.is_moving() => self.moved(over),
                 Some(command) = self.commands.recv() => self.obey(command),
                 Some(()) = reload.recv() => {
                     self.reload();
@@ -213,9 +220,10 @@ impl Daemon {
         self.live.begin(&sync, cause, now_ms, stage);
         let destination = spec.destination.clone();
         let (stop, asked) = watch::channel(false);
+        let reporter = self.reporting.reporter();
         let runner = Runner {
             stage: prepare::Stage {
-                project,
+                project: Arc::clone(&project),
                 store: Arc::clone(&self.settings.store),
                 clock: Arc::clone(&self.settings.clock),
                 progress: Arc::clone(&self.live) as Arc<dyn crate::sync::progress::Progress>,
@@ -224,10 +232,15 @@ impl Daemon {
             policy: self.settings.policy,
             stop: asked,
         };
-        let task = self.runs.spawn_on(
-            async move { (cause, runner.run(&spec).await) },
-            &self.settings.workers,
-        );
+        let work = async move {
+            let report = runner.run(&spec).await;
+            // Before the sync can run again.
+            if let Err(error) = off_worker(|| reporter.note(&project, report.run_id)) {
+                tracing::error!(sync = report.sync, %error, "the run cannot be noted for `report_to`; the next run tries again");
+            }
+            (cause, report)
+        };
+        let task = self.runs.spawn_on(work, &self.settings.workers);
         let running = Running {
             sync,
             destination,
@@ -274,7 +287,19 @@ impl Daemon {
         self.watchman
             .ended(&self.edition.borrow().project.alerts, &ended.report, now_ms);
         (self.settings.ended)(&ended);
+        self.reporting
+            .ended(&self.edition.borrow().project, &running.sync);
         self.live.end(&running.sync, Stage::Ended(ended));
+    }
+
+    fn moved(&mut self, over: Result<Result<usize, ReportError>, JoinError>) {
+        let project = Arc::clone(&self.edition.borrow().project);
+        let now_ms = self.settings.clock.now_ms();
+        match self.reporting.over(over, &project) {
+            Moved::All => self.watchman.reported(&project.alerts, now_ms),
+            Moved::Some => {}
+            Moved::Not(syncs, reason) => self.watchman.unreported(&project.alerts, &syncs, &reason, now_ms),
+        }
     }
 
     fn obey(&mut self, command: Command) {
@@ -475,6 +500,8 @@ impl Daemon {
         for (_, stage) in self.queued.drain() {
             stage.send_replace(Stage::Dropped);
         }
+        let project = Arc::clone(&self.edition.borrow().project);
+        self.reporting.settle(&project).await;
         tracing::info!("stopped");
     }
 

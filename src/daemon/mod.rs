@@ -12,9 +12,11 @@ mod edition;
 mod ends;
 mod handle;
 mod live;
+mod mail;
 mod notify;
 mod plans;
 mod queue;
+mod reporting;
 pub mod rhythm;
 #[cfg(test)]
 mod simulation;
@@ -25,4 +27,4 @@ pub use driver::{Daemon, DaemonError, Listener, Settings};
 pub use edition::{Broken, Edition};
 pub use handle::{AskError, Handle, Reloaded};
 pub use live::{Ended, Live, LiveRun, Phase, Stage};
-pub use notify::send;
+pub use notify::{Sent, send};

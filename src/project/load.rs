@@ -322,6 +322,7 @@ impl Loaded {
             tokens: connections.tokens,
             hooks: connections.hooks,
             alerts: connections.alerts,
+            report_to: connections.report_to,
         });
     }
 

@@ -115,6 +115,19 @@ impl Store {
         })
     }
 
+    /// Every run above a number, under way or ended, the oldest first.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn runs_after(&self, id: RunId) -> Result<Vec<RunRecord>, StateError> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(&format!("{RUNS} WHERE id > ?1 ORDER BY id"))?
+                .query_map([id], run_record)?
+                .collect()
+        })
+    }
+
     /// The newest run of a sync that went through, with rejects or without: how fresh its destination is.
     ///
     /// # Errors

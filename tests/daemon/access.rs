@@ -49,6 +49,7 @@ fn routes() -> Vec<(Request, &'static str)> {
         (get("/api/v1/runs"), "viewer"),
         (get("/api/v1/runs/1"), "viewer"),
         (get("/api/v1/rejects"), "viewer"),
+        (get("/api/v1/events").endless(), "viewer"),
         (get("/api/v1/syncs/customers/plan"), "operator"),
         (post("/api/v1/syncs/customers/trigger?wait=true"), "operator"),
         (post("/api/v1/syncs/customers/pause"), "operator"),

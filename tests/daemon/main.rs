@@ -6,11 +6,14 @@ mod access;
 mod alerts;
 mod api;
 mod client;
+mod emails;
 mod hooks;
+mod post_office;
 #[path = "../cli/project.rs"]
 #[allow(dead_code, reason = "the command line's tests use the rest")]
 mod project;
 mod reloads;
+mod reporting;
 mod schedules;
 mod served;
 mod stops;

@@ -16,6 +16,7 @@ mod api;
 mod batch;
 mod cell;
 mod check;
+mod codes;
 mod columns;
 mod config;
 mod credentials;
@@ -49,6 +50,7 @@ pub const DESCRIPTOR: SourceDescriptor = SourceDescriptor {
     type_name: "bigquery",
     title: "Google BigQuery",
     settings_schema: || schemars::schema_for!(BigQuerySettings),
+    codes: codes::CODES,
     open,
 };
 

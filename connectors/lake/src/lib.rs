@@ -11,6 +11,7 @@
 
 mod catalogue;
 mod cell;
+mod codes;
 mod columns;
 mod config;
 mod csv;
@@ -43,6 +44,7 @@ pub const DESCRIPTOR: SourceDescriptor = SourceDescriptor {
     type_name: "lake",
     title: "Local files: CSV, Parquet, JSON lines and SQLite",
     settings_schema: || schemars::schema_for!(LakeSettings),
+    codes: codes::CODES,
     open,
 };
 
