@@ -23,6 +23,7 @@ mod failure;
 mod job;
 mod jwt;
 mod kind;
+mod narrow;
 mod pages;
 mod query;
 mod read;
