@@ -19,6 +19,7 @@ use super::notify::Messenger;
 use super::plans::{limits, past, plan, schedule_text};
 use super::rhythm::BadSchedule;
 use super::timetable::{Cause, Outcome, Refused, Start, Timetable};
+use super::waiting::Waiting;
 use super::watchman::Watchman;
 use crate::deliver::{Clock, Policy};
 use crate::project::Loaded;
@@ -84,8 +85,8 @@ struct Running {
 
 /// The daemon. See the module.
 pub struct Daemon {
-    settings: Settings,
-    timetable: Timetable,
+    pub(super) settings: Settings,
+    pub(super) timetable: Timetable,
     quotas: Arc<Quotas>,
     live: Arc<Live>,
     edition: watch::Sender<Arc<Edition>>,
@@ -95,6 +96,8 @@ pub struct Daemon {
     running: HashMap<Id, Running>,
     /// Who follows a run that waits for its turn.
     queued: HashMap<String, watch::Sender<Stage>>,
+    /// Rows that were asked for.
+    pub(super) waiting: Waiting,
     watchman: Watchman,
 }
 
@@ -132,6 +135,7 @@ impl Daemon {
             runs: JoinSet::new(),
             running: HashMap::new(),
             queued: HashMap::new(),
+            waiting: Waiting::default(),
             watchman,
         };
         daemon.close_cut_off()?;
@@ -199,15 +203,21 @@ impl Daemon {
 
     fn launch(&mut self, start: Start, now_ms: i64) {
         let Start { sync, cause } = start;
-        let stage = self
-            .queued
-            .remove(&sync)
-            .unwrap_or_else(|| watch::Sender::new(Stage::Queued));
         let project = Arc::clone(&self.edition.borrow().project);
         let Some(spec) = project.sync(&sync).cloned() else {
             // The timetable knows the syncs of this very project.
             self.timetable.ended(&sync, Outcome::Failed, now_ms);
             return;
+        };
+        let (stage, keys) = if cause == Cause::Rows {
+            let Some(batch) = self.next_rows(&spec, now_ms) else {
+                self.timetable.ended(&sync, Outcome::Cancelled, now_ms);
+                return;
+            };
+            (batch.stage, Some(batch.keys))
+        } else {
+            let stage = self.queued.remove(&sync);
+            (stage.unwrap_or_else(|| watch::Sender::new(Stage::Queued)), None)
         };
         tracing::info!(sync, cause = cause.word(), "run starts");
         self.live.begin(&sync, cause, now_ms, stage);
@@ -225,7 +235,13 @@ impl Daemon {
             stop: asked,
         };
         let task = self.runs.spawn_on(
-            async move { (cause, runner.run(&spec).await) },
+            async move {
+                let report = match &keys {
+                    Some(keys) => runner.run_keys(&spec, keys).await,
+                    None => runner.run(&spec).await,
+                };
+                (cause, report)
+            },
             &self.settings.workers,
         );
         let running = Running {
@@ -262,6 +278,7 @@ impl Daemon {
         let outcome = outcome(&report, running.cancelled, stopping);
         tell(&report);
         let owed_ms = self.timetable.ended(&running.sync, outcome, now_ms);
+        let owed_ms = self.debt_ms(&running.sync, owed_ms, now_ms);
         if let Err(error) = self.settings.store.owe(&running.sync, owed_ms) {
             tracing::error!(sync = running.sync, %error, "cannot write down when the run goes on");
         }
@@ -292,6 +309,14 @@ impl Daemon {
                 });
                 let _ = reply.send(answer);
             }
+            Command::Rows {
+                sync,
+                keys,
+                by,
+                reply,
+            } => {
+                let _ = reply.send(self.ask_rows(&sync, keys, &by, now_ms));
+            }
             Command::Pause { sync, by, reply } => {
                 let pause = Pause { at_ms: now_ms, by };
                 let _ = reply.send(self.pause(&sync, Some(&pause)));
@@ -313,15 +338,14 @@ impl Daemon {
                 syncs,
                 reply,
             } => {
-                let taken = self
-                    .settings
-                    .store
-                    .take_call(&hook, &print, &syncs, now_ms, since_ms);
+                let names: Vec<String> = syncs.iter().map(|hooked| hooked.sync.clone()).collect();
+                let store = &self.settings.store;
+                let taken = store.take_call(&hook, &print, &names, now_ms, since_ms);
                 if matches!(taken, Ok(true)) {
                     tracing::info!(hook, "hook called");
-                    for sync in &syncs {
+                    for hooked in syncs {
                         // Hooks name syncs of this very project.
-                        let _ = self.timetable.owe(sync, now_ms);
+                        let _ = self.hooked(hooked, now_ms);
                     }
                 }
                 let _ = reply.send(taken.map_err(AskError::from));
@@ -350,6 +374,7 @@ impl Daemon {
         if let Some(pause) = pause {
             tracing::info!(sync, by = pause.by, "paused");
             self.drop_queued(sync);
+            self.withdraw_rows(sync);
         }
         Ok(())
     }
@@ -360,6 +385,7 @@ impl Daemon {
         }
         let mut found = self.timetable.withdraw(sync);
         self.drop_queued(sync);
+        found |= self.withdraw_rows(sync);
         for running in self.running.values_mut().filter(|one| one.sync == sync) {
             running.cancelled = true;
             running.stop.send_replace(true);
@@ -444,6 +470,7 @@ impl Daemon {
             }
             stays
         });
+        self.waiting.retain(|sync| edition.project.sync(sync).is_some());
         self.edition.send_replace(Arc::new(edition));
         Ok(())
     }
@@ -475,6 +502,7 @@ impl Daemon {
         for (_, stage) in self.queued.drain() {
             stage.send_replace(Stage::Dropped);
         }
+        self.leave_rows(self.settings.clock.now_ms());
         tracing::info!("stopped");
     }
 

@@ -11,6 +11,7 @@ mod hooks;
 #[allow(dead_code, reason = "the command line's tests use the rest")]
 mod project;
 mod reloads;
+mod rows;
 mod schedules;
 mod served;
 mod stops;
