@@ -127,9 +127,11 @@ async fn without_mirror_nothing_is_removed() {
         .await;
         bench.run_ok().await;
         let known = bench.store(Access::Read).sync("customers").unwrap().unwrap().rows;
+        let contacts = bench.twin.contacts().len();
         bench.model(&format!("{HEAD}{ANN}"));
         let report = keys_ok(&bench, &["1", "2"]).await;
-        assert_eq!((report.removals, bench.requests()), (0, 0), "{mode}");
+        assert_eq!((report.tally.read, report.removals), (1, 0), "{mode}");
+        assert_eq!(bench.twin.contacts().len(), contacts, "{mode}");
         let after = bench.store(Access::Read).sync("customers").unwrap().unwrap().rows;
         assert_eq!(after, known, "{mode}");
     }
