@@ -80,10 +80,11 @@ impl Daemon {
 
     /// The daemon stops: whole runs make up for the rows that wait, after the next start.
     pub(super) fn leave_rows(&mut self, now_ms: i64) {
-        for sync in self.waiting.end() {
-            if let Err(error) = self.settings.store.owe(&sync, Some(now_ms)) {
+        for sync in self.waiting.syncs() {
+            if let Err(error) = self.settings.store.owe(sync, Some(now_ms)) {
                 tracing::error!(sync, %error, "cannot write down that rows were asked for");
             }
         }
+        self.waiting.retain(|_| false);
     }
 }

@@ -104,13 +104,9 @@ impl Waiting {
         });
     }
 
-    /// Drops everything; gives the syncs it was of.
-    pub(super) fn end(&mut self) -> Vec<String> {
-        let syncs = self.syncs.drain().map(|(sync, mut batches)| {
-            drop_all(&mut batches);
-            sync
-        });
-        syncs.collect()
+    /// The syncs whose rows wait.
+    pub(super) fn syncs(&self) -> impl Iterator<Item = &str> {
+        self.syncs.keys().map(String::as_str)
     }
 
     fn forget_empty(&mut self) {
@@ -163,7 +159,8 @@ mod tests {
                 .unwrap();
         }
         assert_eq!(waiting.add("a", keys(0, MOST_KEYS), false).err(), Some(TooMany));
-        assert_eq!(waiting.end(), ["a"]);
+        assert!(waiting.syncs().eq(["a"]));
+        waiting.retain(|_| false);
         assert!(!waiting.has("a"));
     }
 

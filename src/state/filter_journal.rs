@@ -117,7 +117,7 @@ fn read(origin: &Origin, record: &[u8]) -> Option<(u64, u64, Vec<FilterChange>)>
     }
     let (from, to) = (fields.next()?, fields.next()?);
     let (changes, rest) = changes.as_chunks::<CHANGE>();
-    let changes: Option<Vec<FilterChange>> = changes.iter().map(|change| read_change(change)).collect();
+    let changes: Option<Vec<FilterChange>> = changes.iter().map(read_change).collect();
     rest.is_empty().then_some((from, to, changes?))
 }
 
