@@ -88,6 +88,7 @@ bench: $(SETUP)
 	$(PYTHON) tests/bench/marketing_cloud.py
 	$(PYTHON) tests/bench/kill.py
 	$(PYTHON) tests/bench/daemon.py --release
+	$(PYTHON) tests/bench/rows.py
 
 clean-cache:
 	rm -rf "$(OUTFLOW_TEST_CACHE)"

@@ -34,7 +34,7 @@ pub struct Explanation {
     pub reject: Option<Reject>,
     /// The newest tries that ended without an acknowledgement.
     pub attempts: Vec<TriedOnce>,
-    /// The sync's last run.
+    /// The sync's last run of its whole model.
     pub last_run: Option<Run>,
 }
 
@@ -117,7 +117,7 @@ impl Explained {
             reject: None,
             fields: Vec::new(),
             attempts: Vec::new(),
-            last: store.history(Some(sync), 1)?.into_iter().next(),
+            last: store.last_whole_run(sync)?,
             job_since_ms: None,
         };
         let Some(state) = state else {
@@ -208,13 +208,20 @@ impl Explained {
                 row.run
             ));
         }
+        if row.run > last.id {
+            return Ok(format!(
+                "sent and acknowledged in run {}, after the last run of the whole model ({})",
+                row.run, last.id
+            ));
+        }
         if row.run == last.id {
             return Ok(format!("sent and acknowledged in the last run ({})", last.id));
         }
         let later = store
             .history(Some(&found.sync), 1_000)?
             .iter()
-            .filter(|run| run.id > row.run && matches!(run.status, RunStatus::Ok | RunStatus::Rejects))
+            .filter(|run| run.id > row.run && run.keys.is_none())
+            .filter(|run| matches!(run.status, RunStatus::Ok | RunStatus::Rejects))
             .count();
         Ok(format!(
             "not sent in the last run ({}): nothing has changed since run {}, over {}",

@@ -18,6 +18,7 @@ mod plan;
 mod reading;
 mod refusal;
 mod routes;
+mod rows;
 mod server;
 mod signature;
 

@@ -15,6 +15,7 @@ mod connections;
 mod fields;
 mod file;
 mod forms;
+mod hook_keys;
 mod init;
 mod load;
 mod mail;

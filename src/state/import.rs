@@ -225,6 +225,7 @@ impl Import<'_> {
                 started_ms,
                 finished_ms,
                 status,
+                keys,
                 tally,
                 error,
             } => {
@@ -234,6 +235,7 @@ impl Import<'_> {
                     started_ms,
                     finished_ms,
                     status,
+                    keys,
                     tally,
                     error,
                 };
@@ -332,6 +334,7 @@ mod tests {
             started_ms: 5,
             finished_ms: Some(6),
             status: RunStatus::Failed,
+            keys: Some(2),
             tally: Tally::default(),
             error: Some(("code".to_owned(), "words".to_owned())),
         };

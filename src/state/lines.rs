@@ -72,6 +72,8 @@ pub(super) enum Line {
         started_ms: i64,
         finished_ms: Option<i64>,
         status: RunStatus,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        keys: Option<u64>,
         tally: Tally,
         error: Option<(String, String)>,
     },
@@ -240,6 +242,7 @@ pub(super) fn run_line(run: RunRecord) -> Line {
         started_ms: run.started_ms,
         finished_ms: run.finished_ms,
         status: run.status,
+        keys: run.keys,
         tally: run.tally,
         error: run.error,
     }

@@ -12,6 +12,7 @@ mod error;
 mod export;
 mod filter;
 mod filter_file;
+mod filter_journal;
 #[cfg(test)]
 mod fixtures;
 mod import;
@@ -35,6 +36,7 @@ pub use calls::AskedRun;
 pub use commit::ATTEMPTS_KEPT;
 pub use error::StateError;
 pub use filter::{Filter, Probe};
+pub use filter_journal::note_changes;
 pub use jobs::{Job, JobId, JobRow, OpenJobs};
 pub use lines::Transferred;
 pub use model::{

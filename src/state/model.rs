@@ -313,6 +313,8 @@ pub struct RunRecord {
     pub finished_ms: Option<i64>,
     /// How it ended.
     pub status: RunStatus,
+    /// Of a run that read some rows alone, how many keys it was asked for; none = the whole model.
+    pub keys: Option<u64>,
     /// The balanced ledger.
     pub tally: Tally,
     /// Why it failed or stopped: code and words.

@@ -49,19 +49,7 @@ pub async fn scan(
 ) -> Result<Scan, RunError> {
     let mut reading = source.read(request).await.map_err(RunError::Source)?;
     let mapping = Mapping::compile(sync, &reading.schema, printer).map_err(RunError::Columns)?;
-    let mut scan = Scan {
-        candidates: SortedSpill::new(folder),
-        read: 0,
-        unchanged: 0,
-        null_keys: 0,
-        null_key_rows: Vec::new(),
-        receipt: ReadReceipt {
-            rows: 0,
-            complete: false,
-            query_id: None,
-            bytes_scanned: None,
-        },
-    };
+    let mut scan = Scan::new(folder);
     let mut lot = Lot::for_filter(filter);
     while let Some(event) = reading.events.next().await {
         match event.map_err(RunError::Source)? {
@@ -129,6 +117,23 @@ impl Lot {
 }
 
 impl Scan {
+    /// Nothing read yet.
+    pub(super) fn new(folder: &Path) -> Self {
+        Self {
+            candidates: SortedSpill::new(folder),
+            read: 0,
+            unchanged: 0,
+            null_keys: 0,
+            null_key_rows: Vec::new(),
+            receipt: ReadReceipt {
+                rows: 0,
+                complete: false,
+                query_id: None,
+                bytes_scanned: None,
+            },
+        }
+    }
+
     /// Looks a lot up; what is not as acknowledged becomes a candidate.
     fn take(&mut self, lot: &mut Lot, mapping: &Mapping, filter: &mut Filter) -> Result<(), RunError> {
         filter.probe_batch(&lot.prints.keys, &lot.prints.prints, &mut lot.probes);

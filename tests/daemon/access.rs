@@ -52,6 +52,10 @@ fn routes() -> Vec<(Request, &'static str)> {
         (get("/api/v1/events").endless(), "viewer"),
         (get("/api/v1/syncs/customers/plan"), "operator"),
         (post("/api/v1/syncs/customers/trigger?wait=true"), "operator"),
+        (
+            post("/api/v1/syncs/customers/rows?wait=true").body("{\"keys\": [1]}"),
+            "operator",
+        ),
         (post("/api/v1/syncs/customers/pause"), "operator"),
         (post("/api/v1/syncs/customers/resume"), "operator"),
         (post("/api/v1/syncs/customers/cancel"), "operator"),

@@ -14,6 +14,7 @@ mod post_office;
 mod project;
 mod reloads;
 mod reporting;
+mod rows;
 mod schedules;
 mod served;
 mod stops;

@@ -25,6 +25,7 @@ mod iam;
 mod kind;
 mod layout;
 mod names;
+mod narrow;
 mod query;
 mod read;
 mod session;

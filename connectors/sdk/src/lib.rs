@@ -18,6 +18,7 @@ pub mod descriptor;
 pub mod destination;
 pub mod error;
 pub mod http;
+pub mod keys;
 pub mod limits;
 pub mod names;
 pub mod print;
