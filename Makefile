@@ -13,10 +13,10 @@ STEP   := tests/setup/step
 SETUP  ?= setup
 PYTHON := $(OUTFLOW_TEST_CACHE)/tools/bin/python
 
-.PHONY: test setup fmt files deny lint-docker clippy unit sdk kill daemon http real advisories bench clean-cache
+.PHONY: test setup fmt files deny lint-docker clippy unit sdk kill daemon http pages real advisories bench clean-cache
 
 # Cheap steps first: what is wrong shows early. One after the other, also under `make -j`.
-STEPS := setup fmt files deny lint-docker clippy unit sdk kill daemon http real
+STEPS := setup fmt files deny lint-docker clippy unit sdk kill daemon http pages real
 test:
 	@started=$$(date +%s); \
 	for step in $(STEPS); do $(MAKE) --no-print-directory SETUP= $$step || exit 1; done; \
@@ -66,6 +66,10 @@ daemon: $(SETUP)
 
 http: $(SETUP)
 	@OUTFLOW_STEP_SHOW='^result|^skipped' $(STEP) http $(PYTHON) tests/http/contract.py --examples 15
+
+# The daemon's pages in a real browser; its pictures stay beside the logs.
+pages: $(SETUP)
+	@OUTFLOW_STEP_SHOW='^result FAIL|^skipped|^pictures' $(STEP) pages $(PYTHON) tests/pages/pages.py
 
 real: $(SETUP)
 	@OUTFLOW_STEP_SHOW='^result' $(STEP) real $(PYTHON) tests/real/tpcds.py --sf 0.1

@@ -227,6 +227,7 @@ impl Import<'_> {
                 status,
                 tally,
                 error,
+                detail,
             } => {
                 let run = RunRecord {
                     id,
@@ -236,6 +237,7 @@ impl Import<'_> {
                     status,
                     tally,
                     error,
+                    detail,
                 };
                 write_run(self.connection, &run)?;
                 self.moved.runs += 1;
@@ -309,7 +311,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::super::fixtures::{Fixture, attempt, fixture, job, key, reject, row, rows};
-    use super::super::{Changes, Filter, Probe, RunStatus, Tally};
+    use super::super::{Changes, Filter, Probe, RunDetail, RunStatus, Tally};
     use super::*;
 
     fn filled() -> Fixture {
@@ -334,6 +336,10 @@ mod tests {
             status: RunStatus::Failed,
             tally: Tally::default(),
             error: Some(("code".to_owned(), "words".to_owned())),
+            detail: RunDetail {
+                limiter_wait_ms: 7,
+                ..RunDetail::default()
+            },
         };
         fixture.store.finish_run(&run).unwrap();
         fixture.store.limiter_save("hubspot:77", "[1]").unwrap();

@@ -19,7 +19,9 @@ use outflow_sdk::print::{KeyHash, Print};
 use serde::{Deserialize, Serialize};
 
 use super::jobs::{Job, JobRowLine};
-use super::{Attempt, Identity, Reject, RejectClass, RunId, RunRecord, RunStatus, StoredRow, SyncId, Tally};
+use super::{
+    Attempt, Identity, Reject, RejectClass, RunDetail, RunId, RunRecord, RunStatus, StoredRow, SyncId, Tally,
+};
 
 /// Version of the lines.
 pub(super) const FORMAT: u32 = 1;
@@ -74,6 +76,8 @@ pub(super) enum Line {
         status: RunStatus,
         tally: Tally,
         error: Option<(String, String)>,
+        #[serde(default)]
+        detail: RunDetail,
     },
     Note {
         name: String,
@@ -242,6 +246,7 @@ pub(super) fn run_line(run: RunRecord) -> Line {
         status: run.status,
         tally: run.tally,
         error: run.error,
+        detail: run.detail,
     }
 }
 

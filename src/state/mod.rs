@@ -17,6 +17,7 @@ mod fixtures;
 mod import;
 mod jobs;
 mod lines;
+mod matches;
 #[cfg(test)]
 mod measure;
 mod model;
@@ -24,6 +25,7 @@ pub(crate) mod prefetch;
 mod prints;
 mod rejects;
 mod rows;
+mod run_detail;
 mod runs;
 mod schema;
 mod store;
@@ -38,10 +40,11 @@ pub use filter::{Filter, Probe};
 pub use jobs::{Job, JobId, JobRow, OpenJobs};
 pub use lines::Transferred;
 pub use model::{
-    Attempt, Changes, FilterChange, Identity, Reject, RejectClass, RunId, RunRecord, RunStatus, StoredRow,
-    SyncId, SyncState, Tally, WHEN_ASKED,
+    Attempt, Changes, FilterChange, Identity, Reject, RejectClass, RunDetail, RunId, RunRecord, RunStatus,
+    StoredRow, SyncId, SyncState, Tally, WHEN_ASKED,
 };
 pub use rejects::SyncReject;
 pub use rows::{Lookup, Unseen};
+pub use run_detail::{FieldChange, Refusals};
 pub use store::{Access, Store};
 pub use timetable::{Pause, Timing};

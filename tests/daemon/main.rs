@@ -7,6 +7,8 @@ mod alerts;
 mod api;
 mod client;
 mod hooks;
+mod pages;
+mod pages_access;
 #[path = "../cli/project.rs"]
 #[allow(dead_code, reason = "the command line's tests use the rest")]
 mod project;
