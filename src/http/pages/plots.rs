@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::render::count;
 use super::when::took;
 use crate::state::{RunRecord, RunStatus};
 
@@ -75,8 +76,8 @@ fn rows(runs: &[&RunRecord]) -> Plot {
     let most = runs.iter().map(|run| changed(run) + run.tally.rejected).max();
     Plot {
         title: "Records changed",
-        now: runs.last().map_or(0, |run| changed(run)).to_string(),
-        peak: most.unwrap_or(0).to_string(),
+        now: count(runs.last().map_or(0, |run| changed(run))),
+        peak: count(most.unwrap_or(0)),
         width: WIDTH,
         height: HEIGHT,
         bars: bars(runs, most.unwrap_or(0), parts, title),
@@ -222,7 +223,7 @@ mod tests {
                 (12.5, 60.0, 2.0, "bar bad")
             ]
         );
-        assert_eq!((plots[0].now.as_str(), plots[0].peak.as_str()), ("1", "10000"));
+        assert_eq!((plots[0].now.as_str(), plots[0].peak.as_str()), ("1", "10,000"));
         assert_eq!(plots[1].bars.len(), 2);
     }
 
