@@ -62,13 +62,16 @@ impl Refusal {
         )
     }
 
-    #[cfg(test)]
     pub(super) fn status(&self) -> StatusCode {
         self.status
     }
 
     pub(super) fn code(&self) -> &str {
         &self.error.code
+    }
+
+    pub(super) fn message(&self) -> &str {
+        &self.error.message
     }
 }
 

@@ -13,7 +13,7 @@ use tower_http::timeout::TimeoutLayer;
 
 use super::app::App;
 use super::refusal::Refusal;
-use super::{access, answers, control, events, health, hook, metrics, openapi, plan, reading, rows};
+use super::{access, answers, control, events, health, hook, metrics, openapi, pages, plan, reading, rows};
 use crate::documents::{Explanation, Run};
 use crate::project::Role;
 
@@ -429,6 +429,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         router = router.route(route.path, handler);
     }
     router
+        .merge(pages::router(&app))
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn(careful))

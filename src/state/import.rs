@@ -228,6 +228,7 @@ impl Import<'_> {
                 keys,
                 tally,
                 error,
+                detail,
             } => {
                 let run = RunRecord {
                     id,
@@ -238,6 +239,7 @@ impl Import<'_> {
                     keys,
                     tally,
                     error,
+                    detail,
                 };
                 write_run(self.connection, &run)?;
                 self.moved.runs += 1;
@@ -311,7 +313,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::super::fixtures::{Fixture, attempt, fixture, job, key, reject, row, rows};
-    use super::super::{Changes, Filter, Probe, RunStatus, Tally};
+    use super::super::{Changes, Filter, Probe, RunDetail, RunStatus, Tally};
     use super::*;
 
     fn filled() -> Fixture {
@@ -337,6 +339,10 @@ mod tests {
             keys: Some(2),
             tally: Tally::default(),
             error: Some(("code".to_owned(), "words".to_owned())),
+            detail: RunDetail {
+                limiter_wait_ms: 7,
+                ..RunDetail::default()
+            },
         };
         fixture.store.finish_run(&run).unwrap();
         fixture.store.limiter_save("hubspot:77", "[1]").unwrap();

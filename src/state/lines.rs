@@ -19,7 +19,9 @@ use outflow_sdk::print::{KeyHash, Print};
 use serde::{Deserialize, Serialize};
 
 use super::jobs::{Job, JobRowLine};
-use super::{Attempt, Identity, Reject, RejectClass, RunId, RunRecord, RunStatus, StoredRow, SyncId, Tally};
+use super::{
+    Attempt, Identity, Reject, RejectClass, RunDetail, RunId, RunRecord, RunStatus, StoredRow, SyncId, Tally,
+};
 
 /// Version of the lines.
 pub(super) const FORMAT: u32 = 1;
@@ -76,6 +78,8 @@ pub(super) enum Line {
         keys: Option<u64>,
         tally: Tally,
         error: Option<(String, String)>,
+        #[serde(default)]
+        detail: RunDetail,
     },
     Note {
         name: String,
@@ -245,6 +249,7 @@ pub(super) fn run_line(run: RunRecord) -> Line {
         keys: run.keys,
         tally: run.tally,
         error: run.error,
+        detail: run.detail,
     }
 }
 

@@ -1,9 +1,10 @@
 //! History: how every run ended, the one that was cut off included.
 
 use rusqlite::{Connection, OptionalExtension, Row};
+use serde::{Deserialize, Serialize};
 
 use super::rows::damaged;
-use super::{RunId, RunRecord, RunStatus, StateError, Store, Tally};
+use super::{RunDetail, RunId, RunRecord, RunStatus, StateError, Store, Tally};
 
 /// Runs kept of each sync.
 const KEPT: i64 = 5_000;
@@ -46,7 +47,7 @@ impl Store {
                     sync,
                     now_ms,
                     RunStatus::Running.word(),
-                    tally_text(&Tally::default())?,
+                    numbers_text(&Tally::default(), &RunDetail::default())?,
                     keys.map(u64::cast_signed),
                 ),
             )?;
@@ -189,8 +190,24 @@ fn cut_off(connection: &Connection, sync: Option<&str>) -> rusqlite::Result<()> 
         .map(drop)
 }
 
-fn tally_text(tally: &Tally) -> rusqlite::Result<String> {
-    serde_json::to_string(tally).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+/// What the column `tally` holds: the buckets side by side, and the rest under a name of its own.
+#[derive(Serialize)]
+struct Numbers<'r> {
+    #[serde(flatten)]
+    tally: &'r Tally,
+    detail: &'r RunDetail,
+}
+
+/// The part of [`Numbers`] beside the tally.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Detailed {
+    detail: RunDetail,
+}
+
+fn numbers_text(tally: &Tally, detail: &RunDetail) -> rusqlite::Result<String> {
+    serde_json::to_string(&Numbers { tally, detail })
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }
 
 /// Writes a run as it is, new or known.
@@ -211,7 +228,7 @@ pub(super) fn write_run(connection: &Connection, run: &RunRecord) -> rusqlite::R
             run.started_ms,
             run.finished_ms,
             run.status.word(),
-            tally_text(&run.tally)?,
+            numbers_text(&run.tally, &run.detail)?,
             code,
             message,
             run.keys.map(u64::cast_signed),
@@ -221,7 +238,8 @@ pub(super) fn write_run(connection: &Connection, run: &RunRecord) -> rusqlite::R
 
 pub(super) fn run_record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
     let status: String = row.get(4)?;
-    let tally: String = row.get(5)?;
+    let numbers: String = row.get(5)?;
+    let unreadable = |_| damaged("the numbers of a run cannot be read");
     let error_code: Option<String> = row.get(6)?;
     let error_message: Option<String> = row.get(7)?;
     Ok(RunRecord {
@@ -231,8 +249,11 @@ pub(super) fn run_record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
         finished_ms: row.get(3)?,
         status: RunStatus::from_word(&status).ok_or_else(|| damaged("a run has an unknown status"))?,
         keys: row.get::<_, Option<i64>>(8)?.map(i64::cast_unsigned),
-        tally: serde_json::from_str(&tally).map_err(|_| damaged("the numbers of a run cannot be read"))?,
+        tally: serde_json::from_str(&numbers).map_err(unreadable)?,
         error: error_code.map(|code| (code, error_message.unwrap_or_default())),
+        detail: serde_json::from_str::<Detailed>(&numbers)
+            .map_err(unreadable)?
+            .detail,
     })
 }
 
@@ -258,6 +279,11 @@ mod tests {
                 ..Tally::default()
             },
             error: None,
+            detail: RunDetail {
+                retries: 1,
+                fields: [("email".to_owned(), 2)].into(),
+                ..RunDetail::default()
+            },
         }
     }
 
@@ -384,5 +410,6 @@ mod tests {
             .unwrap();
         let run = &fixture.store.history(None, 1).unwrap()[0];
         assert_eq!((run.tally.read, run.tally.held), (5, 0));
+        assert_eq!(run.detail, RunDetail::default());
     }
 }

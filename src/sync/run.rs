@@ -22,7 +22,7 @@ use super::spill::Sequence;
 use crate::deliver::{self, Account, DeliveryReport, End, Policy, off_worker};
 use crate::project::SyncSpec;
 use crate::state::{
-    Changes, Filter, FilterChange, RunId, RunRecord, RunStatus, SyncState, Tally, note_changes,
+    Changes, Filter, FilterChange, RunDetail, RunId, RunRecord, RunStatus, SyncState, Tally, note_changes,
 };
 
 /// Rows in one transaction of what is settled without a request.
@@ -48,6 +48,8 @@ pub(super) struct Course {
     removals: u64,
     limiter_wait: Duration,
     retries: u64,
+    /// In how many records each field got another value, in mapping order.
+    fields: Vec<u64>,
     pub(super) deferred: bool,
     pub(super) resumes_in: Option<Duration>,
     duplicate_keys: Vec<String>,
@@ -85,6 +87,7 @@ impl Runner {
             }
             Err(error) => (0, Some(error.into())),
         };
+        let fields = std::mem::take(&mut course.fields);
         let mut report = self.report(sync, run_id, course, error, started.elapsed());
         report.keys = asked;
         let record = RunRecord {
@@ -99,6 +102,7 @@ impl Runner {
                 .error
                 .as_ref()
                 .map(|error| (error.code().to_owned(), error.to_string())),
+            detail: detail(sync, &report, &fields),
         };
         if run_id != 0
             && let Err(error) = self.stage.store.finish_run(&record)
@@ -459,6 +463,10 @@ impl Runner {
         drop(saving);
         let settlement = ledger.finish();
         course.tally.add(&settlement.tally);
+        course.fields.resize(facts.sync.fields.len(), 0);
+        for (sum, more) in course.fields.iter_mut().zip(&settlement.fields) {
+            *sum += more;
+        }
         self.quotas.save(destination.as_ref(), &account)?;
         *generation = (*generation).max(settlement.generation);
         match (filter.as_mut(), settlement.filter) {
@@ -508,6 +516,23 @@ impl Runner {
         }
         store.checkpoint()?;
         Ok(())
+    }
+}
+
+/// What the history keeps of a run beside its rows; `fields` counts changes in mapping order.
+fn detail(sync: &SyncSpec, report: &RunReport, fields: &[u64]) -> RunDetail {
+    let changed = sync
+        .fields
+        .iter()
+        .zip(fields)
+        .filter(|(_, records)| **records > 0);
+    RunDetail {
+        retries: report.retries,
+        limiter_wait_ms: u64::try_from(report.limiter_wait.as_millis()).unwrap_or(u64::MAX),
+        removals: report.removals,
+        fields: changed
+            .map(|(mapped, records)| (mapped.field.clone(), *records))
+            .collect(),
     }
 }
 

@@ -18,7 +18,7 @@ http:
 ";
 
 /// The daemon's command on this address, with tokens or without.
-fn command(project: &Project, listen: &str) -> Command {
+pub(crate) fn command(project: &Project, listen: &str) -> Command {
     let mut command = project.command(&["serve", "--listen", listen]);
     command
         .env("EYE", "eye-token")
@@ -27,7 +27,7 @@ fn command(project: &Project, listen: &str) -> Command {
     command
 }
 
-fn with_tokens(project: &Project) {
+pub(crate) fn with_tokens(project: &Project) {
     let file = project.path("outflow.yaml");
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(file, format!("{text}{TOKENS}")).unwrap();
