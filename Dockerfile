@@ -23,11 +23,11 @@ RUN mkdir /manifests \
 FROM rust AS build
 COPY --from=manifests /manifests .
 RUN echo 'fn main() {}' > src/main.rs \
- && cargo build --locked --profile dist --bin outflow
+ && cargo build --locked --profile dist --features unload --bin outflow
 COPY . .
 # Newer than the empty sources, whatever the checkout's times are.
 RUN find src connectors mappings -type f -exec touch {} + \
- && cargo build --locked --profile dist --bin outflow \
+ && cargo build --locked --profile dist --features unload --bin outflow \
  && mkdir /project
 
 FROM gcr.io/distroless/cc-debian12:nonroot

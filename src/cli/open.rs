@@ -149,7 +149,12 @@ pub(crate) fn at(loaded: &Loaded, finding: &Finding) -> Problem {
     };
     let (code, message, hint) = (finding.code, finding.message.clone(), finding.hint.clone());
     let located = match &finding.place {
-        Place::Sync(sync, path) => loaded.problem_at(sync, path, severity, code, &message, hint.clone()),
+        Place::Sync(sync, path) => {
+            let in_sql = finding
+                .model_place
+                .and_then(|place| loaded.model_problem(sync, place, severity, code, &message, hint.clone()));
+            in_sql.or_else(|| loaded.problem_at(sync, path, severity, code, &message, hint.clone()))
+        }
         Place::Source(name) => {
             let path = format!("sources.{name}");
             loaded.connection_problem(&path, severity, code, &message, hint.clone())

@@ -236,6 +236,7 @@ mod tests {
             sync: "customers".into(),
             run_id: 7,
             status,
+            keys: None,
             tally: Tally::default(),
             removals: 0,
             duration: Duration::ZERO,

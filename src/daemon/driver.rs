@@ -20,6 +20,7 @@ use super::plans::{limits, past, plan, schedule_text};
 use super::reporting::{Moved, Reporting};
 use super::rhythm::BadSchedule;
 use super::timetable::{Cause, Outcome, Refused, Start, Timetable};
+use super::waiting::Waiting;
 use super::watchman::Watchman;
 use crate::deliver::{Clock, Policy, off_worker};
 use crate::project::Loaded;
@@ -86,8 +87,8 @@ struct Running {
 
 /// The daemon. See the module.
 pub struct Daemon {
-    settings: Settings,
-    timetable: Timetable,
+    pub(super) settings: Settings,
+    pub(super) timetable: Timetable,
     quotas: Arc<Quotas>,
     live: Arc<Live>,
     edition: watch::Sender<Arc<Edition>>,
@@ -97,6 +98,8 @@ pub struct Daemon {
     running: HashMap<Id, Running>,
     /// Who follows a run that waits for its turn.
     queued: HashMap<String, watch::Sender<Stage>>,
+    /// Rows that were asked for.
+    pub(super) waiting: Waiting,
     watchman: Watchman,
     reporting: Reporting,
 }
@@ -136,6 +139,7 @@ impl Daemon {
             runs: JoinSet::new(),
             running: HashMap::new(),
             queued: HashMap::new(),
+            waiting: Waiting::default(),
             watchman,
             reporting,
         };
@@ -206,15 +210,21 @@ impl Daemon {
 
     fn launch(&mut self, start: Start, now_ms: i64) {
         let Start { sync, cause } = start;
-        let stage = self
-            .queued
-            .remove(&sync)
-            .unwrap_or_else(|| watch::Sender::new(Stage::Queued));
         let project = Arc::clone(&self.edition.borrow().project);
         let Some(spec) = project.sync(&sync).cloned() else {
             // The timetable knows the syncs of this very project.
             self.timetable.ended(&sync, Outcome::Failed, now_ms);
             return;
+        };
+        let (stage, keys) = if cause == Cause::Rows {
+            let Some(batch) = self.next_rows(&spec, now_ms) else {
+                self.timetable.ended(&sync, Outcome::Cancelled, now_ms);
+                return;
+            };
+            (batch.stage, Some(batch.keys))
+        } else {
+            let stage = self.queued.remove(&sync);
+            (stage.unwrap_or_else(|| watch::Sender::new(Stage::Queued)), None)
         };
         tracing::info!(sync, cause = cause.word(), "run starts");
         self.live.begin(&sync, cause, now_ms, stage);
@@ -233,7 +243,10 @@ impl Daemon {
             stop: asked,
         };
         let work = async move {
-            let report = runner.run(&spec).await;
+            let report = match &keys {
+                Some(keys) => runner.run_keys(&spec, keys).await,
+                None => runner.run(&spec).await,
+            };
             // Before the sync can run again.
             if let Err(error) = off_worker(|| reporter.note(&project, report.run_id)) {
                 tracing::error!(sync = report.sync, %error, "the run cannot be noted for `report_to`; the next run tries again");
@@ -275,6 +288,7 @@ impl Daemon {
         let outcome = outcome(&report, running.cancelled, stopping);
         tell(&report);
         let owed_ms = self.timetable.ended(&running.sync, outcome, now_ms);
+        let owed_ms = self.debt_ms(&running.sync, owed_ms, now_ms);
         if let Err(error) = self.settings.store.owe(&running.sync, owed_ms) {
             tracing::error!(sync = running.sync, %error, "cannot write down when the run goes on");
         }
@@ -317,6 +331,14 @@ impl Daemon {
                 });
                 let _ = reply.send(answer);
             }
+            Command::Rows {
+                sync,
+                keys,
+                by,
+                reply,
+            } => {
+                let _ = reply.send(self.ask_rows(&sync, keys, &by, now_ms));
+            }
             Command::Pause { sync, by, reply } => {
                 let pause = Pause { at_ms: now_ms, by };
                 let _ = reply.send(self.pause(&sync, Some(&pause)));
@@ -338,15 +360,14 @@ impl Daemon {
                 syncs,
                 reply,
             } => {
-                let taken = self
-                    .settings
-                    .store
-                    .take_call(&hook, &print, &syncs, now_ms, since_ms);
+                let names: Vec<String> = syncs.iter().map(|hooked| hooked.sync.clone()).collect();
+                let store = &self.settings.store;
+                let taken = store.take_call(&hook, &print, &names, now_ms, since_ms);
                 if matches!(taken, Ok(true)) {
                     tracing::info!(hook, "hook called");
-                    for sync in &syncs {
+                    for hooked in syncs {
                         // Hooks name syncs of this very project.
-                        let _ = self.timetable.owe(sync, now_ms);
+                        let _ = self.hooked(hooked, now_ms);
                     }
                 }
                 let _ = reply.send(taken.map_err(AskError::from));
@@ -375,6 +396,7 @@ impl Daemon {
         if let Some(pause) = pause {
             tracing::info!(sync, by = pause.by, "paused");
             self.drop_queued(sync);
+            self.withdraw_rows(sync);
         }
         Ok(())
     }
@@ -385,6 +407,7 @@ impl Daemon {
         }
         let mut found = self.timetable.withdraw(sync);
         self.drop_queued(sync);
+        found |= self.withdraw_rows(sync);
         for running in self.running.values_mut().filter(|one| one.sync == sync) {
             running.cancelled = true;
             running.stop.send_replace(true);
@@ -469,6 +492,7 @@ impl Daemon {
             }
             stays
         });
+        self.waiting.retain(|sync| edition.project.sync(sync).is_some());
         self.edition.send_replace(Arc::new(edition));
         Ok(())
     }
@@ -500,6 +524,7 @@ impl Daemon {
         for (_, stage) in self.queued.drain() {
             stage.send_replace(Stage::Dropped);
         }
+        self.leave_rows(self.settings.clock.now_ms());
         let project = Arc::clone(&self.edition.borrow().project);
         self.reporting.settle(&project).await;
         tracing::info!("stopped");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use outflow_sdk::http::{Exchange, HttpRequest};
+use outflow_sdk::http::{Exchange, HttpRequest, MAX_ANSWER};
 use outflow_sdk::secret::Secret;
 use ring::hmac;
 use serde_json::json;
@@ -91,6 +91,7 @@ async fn post(
         headers,
         body: Bytes::copy_from_slice(text.as_bytes()),
         timeout: TIMEOUT,
+        max_answer: MAX_ANSWER,
     };
     match exchange.exchange(request).await {
         Ok(answer) if (200..300).contains(&answer.status) => Ok(Sent::All),

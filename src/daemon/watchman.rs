@@ -116,6 +116,10 @@ impl Watchman {
 
     /// A run ended.
     pub(super) fn ended(&mut self, targets: &[AlertTarget], report: &RunReport, now_ms: i64) {
+        // What became of some rows says nothing of the others, good or bad.
+        if report.keys.is_some() {
+            return;
+        }
         if matches!(report.status, RunStatus::Ok | RunStatus::Rejects)
             && let Some(one) = self.watched.iter_mut().find(|one| one.sync == report.sync)
         {

@@ -4,13 +4,13 @@ use arrow::datatypes::{Field, Schema};
 use jiff::Timestamp;
 use outflow_sdk::destination::FieldProblem;
 use outflow_sdk::print::Printer;
-use outflow_sdk::source::Column;
-use outflow_sdk::{ConnectorError, ErrorKind};
+use outflow_sdk::source::{Column, Model};
+use outflow_sdk::{ConnectorError, ErrorKind, ModelPlace};
 
 use super::error::Exit;
 use super::map::{ColumnProblem, Mapping};
 use super::prepare::object_spec;
-use crate::project::{Project, SyncSpec};
+use crate::project::{Project, SyncModel, SyncSpec};
 
 /// What a finding is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub struct Finding {
     pub warning: bool,
     /// The exit code it means, if it is no warning.
     pub exit: Exit,
+    /// Where in the model's SQL, when that is known.
+    pub model_place: Option<ModelPlace>,
 }
 
 /// What a check found, and what was fine.
@@ -64,6 +66,7 @@ impl Checked {
             hint: error.hint,
             warning: false,
             exit,
+            model_place: error.place,
         });
     }
 
@@ -155,7 +158,11 @@ async fn columns_of(project: &Project, sync: &SyncSpec, checked: &mut Checked) -
     {
         Ok(columns) => Some(columns),
         Err(error) => {
-            checked.error(at(sync, "model"), error, Exit::Source);
+            let path = match &sync.model {
+                SyncModel::Fixed(Model::Table(_)) => "model.table",
+                _ => "model",
+            };
+            checked.error(at(sync, path), error, Exit::Source);
             None
         }
     }
@@ -214,6 +221,7 @@ pub fn of_column(sync: &SyncSpec, problem: ColumnProblem) -> Finding {
         hint: problem.hint,
         warning: false,
         exit: Exit::Config,
+        model_place: None,
     }
 }
 
@@ -232,6 +240,7 @@ pub fn of_field(sync: &SyncSpec, problem: FieldProblem) -> Finding {
         hint: problem.hint,
         warning: problem.warning,
         exit: Exit::Config,
+        model_place: None,
     }
 }
 
@@ -240,10 +249,9 @@ mod tests {
     use std::path::PathBuf;
 
     use outflow_sdk::destination::Mode;
-    use outflow_sdk::source::Model;
 
     use super::*;
-    use crate::project::{FieldMapping, FieldSource, Guards, NullPolicy, Priority, Schedule, SyncModel};
+    use crate::project::{FieldMapping, FieldSource, Guards, NullPolicy, Priority, Schedule};
 
     fn sync() -> SyncSpec {
         SyncSpec {

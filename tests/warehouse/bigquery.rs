@@ -7,19 +7,23 @@ use crate::table::{Table, Type};
 /// Where tables are made.
 const DATASET: &str = "shop";
 
-pub struct BigQuery {
-    server: Server,
-    /// Whether rows come by the Storage Read API; else by REST.
-    by_storage: bool,
-}
+pub struct BigQuery(Server);
 
 impl BigQuery {
-    /// An emulator, to be read by one of the two routes.
-    pub fn start(by_storage: bool) -> Self {
-        Self {
-            server: Server::start(),
-            by_storage,
-        }
+    pub fn start() -> Self {
+        Self(Server::start())
+    }
+
+    /// A connection that reads by the Storage Read API, or by REST.
+    fn way(&self, by_storage: bool) -> String {
+        let storage = match by_storage {
+            true => format!(", storage_base_url: \"http://127.0.0.1:{}\"", self.0.grpc),
+            false => String::new(),
+        };
+        format!(
+            "{{ type: bigquery, project: {PROJECT}, dataset: {DATASET}, base_url: \"http://127.0.0.1:{}\"{storage} }}",
+            self.0.rest
+        )
     }
 }
 
@@ -40,18 +44,15 @@ impl Warehouse for BigQuery {
             lines.push('\n');
         }
         let name = format!("{DATASET}.{}", table.name);
-        self.server.load(&name, &columns.join(","), &lines);
+        self.0.load(&name, &columns.join(","), &lines);
     }
 
     fn connection(&self) -> String {
-        let storage = match self.by_storage {
-            true => format!(", storage_base_url: \"http://127.0.0.1:{}\"", self.server.grpc),
-            false => String::new(),
-        };
-        format!(
-            "{{ type: bigquery, project: {PROJECT}, dataset: {DATASET}, base_url: \"http://127.0.0.1:{}\"{storage} }}",
-            self.server.rest
-        )
+        self.way(true)
+    }
+
+    fn ways(&self) -> Vec<String> {
+        vec![self.way(true), self.way(false)]
     }
 }
 

@@ -22,18 +22,26 @@ struct Row {
     fields: Vec<Vec<u8>>,
 }
 
-/// Reads the customers as a run does and compares every row, byte by byte, with what it must be.
+/// Reads the customers as a run does, in each way there is, and compares every row, byte by byte, with
+/// what it must be.
 pub async fn compare(warehouse: &mut dyn Warehouse) {
     let table = customers();
     warehouse.load(&table);
-    let read = read(&table, &warehouse.connection()).await;
     let expected = expected(&table, warehouse);
-    assert_eq!((read.len(), expected.len()), (ROWS, ROWS), "no key twice");
+    assert_eq!(expected.len(), ROWS, "no key twice");
+    for connection in warehouse.ways() {
+        let read = read(&table, &connection).await;
+        assert_eq!(read.len(), ROWS, "no key twice: {connection}");
+        same(&table, &read, &expected, &connection);
+    }
+}
+
+fn same(table: &Table, read: &BTreeMap<String, Row>, expected: &BTreeMap<String, Row>, connection: &str) {
     let mut wrong: BTreeMap<&str, (usize, String)> = BTreeMap::new();
-    for (id, expected) in &expected {
+    for (id, expected) in expected {
         let row = read
             .get(id)
-            .unwrap_or_else(|| panic!("customer {id} did not arrive"));
+            .unwrap_or_else(|| panic!("customer {id} did not arrive from {connection}"));
         assert_eq!(row.key, expected.key, "the key of customer {id}");
         let fields = table.columns.iter().zip(row.fields.iter().zip(&expected.fields));
         for ((column, _), (found, wanted)) in fields {
@@ -45,7 +53,7 @@ pub async fn compare(warehouse: &mut dyn Warehouse) {
     }
     assert!(
         wrong.is_empty(),
-        "cells that differ, by column, with the first: {wrong:#?}"
+        "{connection}: cells that differ, by column, with the first: {wrong:#?}"
     );
 }
 
@@ -149,7 +157,8 @@ async fn read(table: &Table, connection: &str) -> BTreeMap<String, Row> {
     panic!("the read did not end");
 }
 
-fn write_project(root: &Path, table: &Table, connection: &str) {
+/// A project whose one sync maps every column of a table.
+pub fn write_project(root: &Path, table: &Table, connection: &str) {
     std::fs::create_dir_all(root.join("mappings")).unwrap();
     std::fs::write(root.join("token"), "pat-na1-unused\n").unwrap();
     let outflow = format!(

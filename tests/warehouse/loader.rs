@@ -13,6 +13,11 @@ pub trait Warehouse {
     /// read from where [`load`](Self::load) puts them by their bare names.
     fn connection(&self) -> String;
 
+    /// Connections that reach the same tables, one for each way their rows can come.
+    fn ways(&self) -> Vec<String> {
+        vec![self.connection()]
+    }
+
     /// What the emulator gets wrong, not the connector.
     fn differences(&self) -> Vec<Difference> {
         Vec::new()

@@ -1,6 +1,8 @@
 //! The same rows in every warehouse are the same rows here: read from any of them, a fact gives the same
 //! canonical bytes, so that a sync may change its `source:` and nothing is sent again.
 //!
+//! And `outflow check` says of each what is wrong with it (`checks`).
+//!
 //! A warehouse is added with a file of its own that implements [`Warehouse`](loader::Warehouse) (see
 //! `postgres.rs`), and two tests below. What an emulator gets wrong is listed by its loader, cell by
 //! cell, and is checked to be wrong in just that way.
@@ -21,9 +23,13 @@
 )]
 
 mod bigquery;
+#[allow(dead_code, reason = "the source's own tests also read from it")]
+#[path = "../../connectors/bigquery/tests/contract/rest.rs"]
+mod bigquery_rest;
 #[allow(dead_code, reason = "the source's own tests also make tables in other ways")]
 mod bigquery_server;
 mod canonical;
+mod checks;
 #[allow(dead_code, reason = "the source's own tests also kill and restart it")]
 mod cluster;
 mod customers;
@@ -33,10 +39,14 @@ mod cutter;
 mod demo;
 #[path = "../../connectors/snowflake/tests/fakesnow/server.rs"]
 mod fakesnow;
+mod keyed;
 mod loader;
 mod postgres;
 mod project;
 mod snowflake;
+#[allow(dead_code, reason = "the source's own tests also read from it, and break it")]
+#[path = "../../connectors/snowflake/tests/account/mod.rs"]
+mod snowflake_account;
 mod sqlite;
 mod table;
 
@@ -51,13 +61,8 @@ async fn customers_from_sqlite_are_what_they_are() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn customers_from_postgres_are_what_they_are() {
+async fn customers_from_postgres_and_through_the_redshift_dialect_are_what_they_are() {
     canonical::compare(&mut Postgres::start("postgres")).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn customers_through_the_redshift_dialect_are_what_they_are() {
-    canonical::compare(&mut Postgres::start("redshift")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,18 +76,13 @@ async fn the_demo_runs_unchanged_through_the_redshift_dialect() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn customers_from_bigquery_by_arrow_are_what_they_are() {
-    canonical::compare(&mut BigQuery::start(true)).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn customers_from_bigquery_by_rest_are_what_they_are() {
-    canonical::compare(&mut BigQuery::start(false)).await;
+async fn customers_from_bigquery_by_arrow_and_by_rest_are_what_they_are() {
+    canonical::compare(&mut BigQuery::start()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demo_runs_unchanged_from_bigquery() {
-    demo::runs_unchanged(&mut BigQuery::start(true)).await;
+    demo::runs_unchanged(&mut BigQuery::start()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,6 +96,41 @@ async fn the_demo_runs_unchanged_from_snowflake() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rows_are_asked_for_by_their_keys_in_sqlite() {
+    keyed::rows_asked_for(&mut Sqlite::start()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_asked_for_by_their_keys_in_postgres() {
+    keyed::rows_asked_for(&mut Postgres::start("postgres")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_asked_for_by_their_keys_in_bigquery() {
+    keyed::rows_asked_for(&mut BigQuery::start(true)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_asked_for_by_their_keys_in_snowflake() {
+    keyed::rows_asked_for(&mut Snowflake::start()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_read_that_is_cut_short_removes_nothing() {
     cuts::remove_nothing().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_says_what_is_wrong_with_postgres_and_redshift() {
+    checks::postgres().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_says_what_is_wrong_with_bigquery() {
+    checks::bigquery().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_says_what_is_wrong_with_snowflake() {
+    checks::snowflake().await;
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use outflow_sdk::http::{Exchange, HttpRequest, HttpResponse};
+use outflow_sdk::http::{Exchange, HttpRequest, HttpResponse, MAX_ANSWER};
 use outflow_sdk::{ConnectorError, ErrorKind};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
@@ -182,6 +182,7 @@ impl Api {
             headers,
             body,
             timeout: TIMEOUT + wait,
+            max_answer: MAX_ANSWER,
         };
         self.exchange.exchange(request).await.map_err(Fault::Exchange)
     }

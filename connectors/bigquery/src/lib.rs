@@ -24,6 +24,7 @@ mod failure;
 mod job;
 mod jwt;
 mod kind;
+mod narrow;
 mod pages;
 mod query;
 mod read;

@@ -1,8 +1,8 @@
 //! A model as what is sent, and places BigQuery names as places in the model.
 
-use outflow_sdk::ConnectorError;
 use outflow_sdk::source::Model;
 use outflow_sdk::statement::{Dialect, single};
+use outflow_sdk::{ConnectorError, ModelPlace};
 
 use crate::config::{Settings, is_name, is_project};
 
@@ -12,6 +12,8 @@ pub(crate) struct Query {
     /// What messages call it.
     pub(crate) label: String,
     from: From,
+    /// Of the rows that are read, where not all are.
+    condition: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,13 +42,23 @@ impl Query {
                 Self {
                     label: format!("table {}.{}", table.dataset, table.table),
                     from: From::Table(table),
+                    condition: None,
                 }
             }
             Model::Sql(sql) => Self {
                 label: "the model's SQL".to_owned(),
                 from: From::Statement(single(sql, &Dialect::BIGQUERY)?.to_owned()),
+                condition: None,
             },
         })
+    }
+
+    /// The query of the rows that fulfil a condition on the model's columns.
+    pub(crate) fn narrowed(self, condition: String) -> Self {
+        Self {
+            condition: Some(condition),
+            ..self
+        }
     }
 
     /// The table, if it is one.
@@ -69,35 +81,45 @@ impl Query {
     pub(crate) fn select(&self, columns: &[String]) -> String {
         let columns: Vec<String> = columns.iter().map(|name| quoted(name)).collect();
         let columns = columns.join(", ");
+        let condition = self.condition.as_ref();
+        let rows = condition.map_or_else(String::new, |condition| format!(" WHERE {condition}"));
         match &self.from {
-            From::Table(table) => format!("SELECT {columns} FROM {}", table.quoted()),
+            From::Table(table) => format!("SELECT {columns} FROM {}{rows}", table.quoted()),
             // The body may end in a comment.
-            From::Statement(body) => format!("SELECT {columns} FROM (\n{body}\n)"),
+            From::Statement(body) => format!("SELECT {columns} FROM (\n{body}\n){rows}"),
         }
     }
 
     /// BigQuery's words with its `[LINE:COLUMN]` of [`Query::whole`] told as a place in the model, and no
     /// SQL of ours in them.
     pub(crate) fn placed(&self, message: &str) -> String {
-        let position = message.rfind('[').and_then(|start| {
-            let (inside, after) = message.get(start + 1..)?.split_once(']')?;
-            let (line, column) = inside.split_once(':')?;
-            let (line, column): (usize, usize) = (line.parse().ok()?, column.parse().ok()?);
-            Some((
-                message.get(..start)?.trim_end().trim_end_matches(" at"),
-                line,
-                column,
-                after,
-            ))
-        });
-        match (position, &self.from) {
-            (Some((before, line, column, after)), From::Statement(_)) => {
-                format!("{before} at line {line}, column {column} of the model{after}")
-            }
-            (Some((before, _, _, after)), From::Table(_)) => format!("{before}{after}"),
+        match (position(message), &self.from) {
+            (Some((before, place, after)), From::Statement(_)) => format!("{before} at {place}{after}"),
+            (Some((before, _, after)), From::Table(_)) => format!("{before}{after}"),
             (None, _) => message.to_owned(),
         }
     }
+
+    /// The place in the model that BigQuery's words about [`Query::whole`] name.
+    pub(crate) fn place(&self, message: &str) -> Option<ModelPlace> {
+        match &self.from {
+            From::Statement(_) => position(message).map(|(_, place, _)| place),
+            From::Table(_) => None,
+        }
+    }
+}
+
+/// What stands before and after `at [2:3]`, and its numbers.
+fn position(message: &str) -> Option<(&str, ModelPlace, &str)> {
+    let start = message.rfind('[')?;
+    let (inside, after) = message.get(start + 1..)?.split_once(']')?;
+    let (line, column) = inside.split_once(':')?;
+    let place = ModelPlace {
+        line: line.parse().ok()?,
+        column: column.parse().ok()?,
+    };
+    let before = message.get(..start)?.trim_end().trim_end_matches(" at");
+    Some((before, place, after))
 }
 
 impl TableName {
@@ -150,7 +172,7 @@ impl TableName {
     }
 }
 
-fn quoted(name: &str) -> String {
+pub(crate) fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('\\', "\\\\").replace('`', "\\`"))
 }
 
@@ -213,6 +235,8 @@ pub(crate) mod tests {
             table("t").unwrap().select(&["a`b".into()]),
             "SELECT `a\\`b` FROM `acme`.`shop`.`t`"
         );
+        let narrowed = query.narrowed("`a` IN (1)".into());
+        assert!(narrowed.select(&["a".into()]).ends_with("\n\n) WHERE `a` IN (1)"));
     }
 
     #[test]
@@ -221,6 +245,10 @@ pub(crate) mod tests {
         assert_eq!(
             query.placed("Unrecognized name: nope; Did you mean name? at [1:8]"),
             "Unrecognized name: nope; Did you mean name? at line 1, column 8 of the model"
+        );
+        assert_eq!(
+            query.place("Unrecognized name: nope at [1:8]"),
+            Some(ModelPlace { line: 1, column: 8 })
         );
         assert_eq!(query.placed("no place [here]"), "no place [here]");
         assert_eq!(

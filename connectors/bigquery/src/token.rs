@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gcp_bigquery_client::auth::Authenticator;
 use gcp_bigquery_client::error::BQError;
-use outflow_sdk::http::{Exchange, ExchangeError, HttpRequest, HttpResponse};
+use outflow_sdk::http::{Exchange, ExchangeError, HttpRequest, HttpResponse, MAX_ANSWER};
 use outflow_sdk::secret::Secret;
 use outflow_sdk::{ConnectorError, ErrorKind};
 use serde_json::{Value as Json, json};
@@ -151,6 +151,7 @@ impl Tokens {
             headers: vec![("metadata-flavor", "Google".into())],
             body: Bytes::new(),
             timeout: METADATA_TIMEOUT,
+            max_answer: MAX_ANSWER,
         };
         let who = "the service account of this machine";
         match self.send(request).await {
@@ -257,6 +258,7 @@ impl Tokens {
             ],
             body: body.to_string().into(),
             timeout: TIMEOUT,
+            max_answer: MAX_ANSWER,
         };
         let answer = self.send(request).await?;
         let json: Json = serde_json::from_slice(&answer.body).unwrap_or_default();
@@ -284,6 +286,7 @@ impl Tokens {
             headers: vec![("content-type", "application/x-www-form-urlencoded".into())],
             body: body.into(),
             timeout: TIMEOUT,
+            max_answer: MAX_ANSWER,
         };
         token(&self.send(request).await?, who)
     }
@@ -325,6 +328,7 @@ fn get(url: &str) -> HttpRequest {
         headers: Vec::new(),
         body: Bytes::new(),
         timeout: TIMEOUT,
+        max_answer: MAX_ANSWER,
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use outflow_sdk::http::{Exchange, HttpRequest, HttpResponse};
+use outflow_sdk::http::{Exchange, HttpRequest, HttpResponse, MAX_ANSWER};
 use outflow_sdk::secret::Secret;
 use outflow_sdk::{ConnectorError, ErrorKind};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
@@ -147,6 +147,7 @@ impl Client {
             headers,
             body,
             timeout: self.timeout,
+            max_answer: MAX_ANSWER,
         };
         Ok(self.exchange.exchange(request).await?)
     }

@@ -21,6 +21,7 @@ mod jsonl;
 mod kind;
 mod mentioned;
 mod messages;
+mod narrow;
 mod open;
 mod parquet;
 mod parquet_columns;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use outflow_sdk::http::{Exchange, HttpRequest, HttpResponse};
+use outflow_sdk::http::{Exchange, HttpRequest, HttpResponse, MAX_ANSWER};
 use outflow_sdk::secret::Secret;
 use outflow_sdk::{ConnectorError, ErrorKind};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -153,6 +153,7 @@ impl Client {
             headers,
             body,
             timeout: self.timeout,
+            max_answer: MAX_ANSWER,
         };
         let response = self.exchange.exchange(request).await?;
         tracing::debug!(method, status = response.status, "Marketing Cloud answered");

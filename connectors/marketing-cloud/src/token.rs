@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use outflow_sdk::http::{HttpRequest, HttpResponse};
+use outflow_sdk::http::{HttpRequest, HttpResponse, MAX_ANSWER};
 use outflow_sdk::secret::Secret;
 use outflow_sdk::{ConnectorError, ErrorKind};
 use serde::Deserialize;
@@ -84,6 +84,7 @@ impl Client {
             headers: vec![("content-type", "application/json".to_owned())],
             body: body.to_string().into(),
             timeout: self.timeout,
+            max_answer: MAX_ANSWER,
         };
         let response = self
             .exchange

@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::dialect::Dialect;
+use crate::unload_settings::UnloadSettings;
 
 /// Amazon Redshift as a source. Log in with `user` and `password`, or with `iam`. A role that may only
 /// read is enough, and better: the README of this connector has its grants.
@@ -47,6 +48,9 @@ pub struct RedshiftSettings {
     /// Time after which the server ends a model's query; without it the server's own limits hold.
     #[serde(default)]
     pub statement_timeout: Option<Span>,
+    /// Reads by way of S3 instead of over the connection, for large models; in builds with `--features unload`.
+    #[serde(default)]
+    pub unload: Option<UnloadSettings>,
 }
 
 /// PostgreSQL (12 or later) as a source. A role that may only read is enough, and better: the README of

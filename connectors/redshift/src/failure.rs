@@ -6,7 +6,7 @@
 use std::error::Error as StdError;
 use std::io;
 
-use outflow_sdk::{ConnectorError, ErrorKind};
+use outflow_sdk::{ConnectorError, ErrorKind, ModelPlace};
 use rustls::CertificateError;
 use tokio_postgres::error::{DbError, ErrorPosition, SqlState};
 
@@ -184,7 +184,8 @@ impl Refusal<'_> {
             )
             .with_hint(
                 "the rows decide this: guard the cast or division in the model, such as with CASE or NULLIF",
-            ),
+            )
+            .with_place(self.model_place()),
             _ if self.mentions(&["serializable isolation"]) => self.conflict(),
             _ if self.mentions(&["usage limit"]) => ConnectorError::new(
                 ErrorKind::QuotaExhausted { until: None },
@@ -244,9 +245,7 @@ impl Refusal<'_> {
                     self.error.message()
                 ),
             )
-            .with_hint(format!(
-                "GRANT USAGE ON SCHEMA … TO {user}; GRANT SELECT ON … TO {user}; the README of this source lists them"
-            )),
+            .with_hint(self.grants()),
             _ => return None,
         })
     }
@@ -342,7 +341,9 @@ impl Refusal<'_> {
         };
         // The server's own hints name columns and functions, as its message does.
         let hint = self.error.hint().map_or(hint, |own| own);
-        ConnectorError::source(code, format!("{}: {words}{}", self.label(), self.place())).with_hint(hint)
+        ConnectorError::source(code, format!("{}: {words}{}", self.label(), self.place()))
+            .with_hint(hint)
+            .with_place(self.model_place())
     }
 
     fn is_behind_the_model(&self) -> bool {
@@ -369,12 +370,32 @@ impl Refusal<'_> {
 
     /// ` at line 2, column 3 of the model`, or nothing.
     fn place(&self) -> String {
-        let Doing::Querying(query, columns, _) = self.doing else {
-            return String::new();
-        };
-        self.position()
-            .and_then(|position| query.place(columns, position))
+        self.model_place()
             .map_or_else(String::new, |place| format!(" at {place}"))
+    }
+
+    fn model_place(&self) -> Option<ModelPlace> {
+        let Doing::Querying(query, columns, _) = self.doing else {
+            return None;
+        };
+        query.place(columns, self.position()?)
+    }
+
+    /// The grants that a model's table needs; of a model in SQL it is not known which table lacks one.
+    fn grants(&self) -> String {
+        let user = self.settings.user();
+        let table = match self.doing {
+            Doing::Querying(query, ..) => query.schema_and_table(),
+            _ => None,
+        };
+        let (schema, table) = match table {
+            Some((schema, table)) => (schema, table),
+            None => (Some("…".to_owned()), "…".to_owned()),
+        };
+        let usage = schema.map_or_else(String::new, |schema| {
+            format!("GRANT USAGE ON SCHEMA {schema} TO {user}; ")
+        });
+        format!("{usage}GRANT SELECT ON {table} TO {user}; the README of this source lists them")
     }
 
     fn mentions(&self, words: &[&str]) -> bool {

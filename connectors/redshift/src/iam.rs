@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use outflow_sdk::http::{Exchange, HttpRequest, HttpResponse};
+use outflow_sdk::http::{Exchange, HttpRequest, HttpResponse, MAX_ANSWER};
 use outflow_sdk::secret::Secret;
 use outflow_sdk::{ConnectorError, ErrorKind};
 use quick_xml::events::Event;
@@ -139,6 +139,7 @@ impl Call {
             headers,
             body: self.body.clone(),
             timeout: Duration::from_secs(30),
+            max_answer: MAX_ANSWER,
         })
     }
 

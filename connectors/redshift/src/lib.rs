@@ -6,6 +6,9 @@
 //! There is no cursor: a reader that is slow slows the server down, and memory holds a few batches.
 //! Dropping the stream cancels the query.
 //!
+//! Large models of Redshift may come by way of S3 instead ([`unload`]): Redshift writes files there, which
+//! are read and removed.
+//!
 //! Only a row count that the server confirms, followed by its word that it is ready again, makes a
 //! read complete. The model is run as a subquery of one SELECT ([`query`]) after it was found to be one
 //! statement ([`outflow_sdk::statement`]), in a session that may not write.
@@ -22,12 +25,16 @@ mod iam;
 mod kind;
 mod layout;
 mod names;
+mod narrow;
 mod query;
 mod read;
 mod session;
 mod sigv4;
 mod source;
 mod tls;
+#[cfg_attr(not(feature = "unload"), path = "unload/absent.rs")]
+mod unload;
+mod unload_settings;
 
 use std::sync::Arc;
 
@@ -38,6 +45,7 @@ use serde::de::DeserializeOwned;
 
 pub use config::{IamSettings, PostgresSettings, RedshiftSettings, TlsMode};
 pub use source::Warehouse;
+pub use unload_settings::UnloadSettings;
 
 /// How the registry knows Amazon Redshift.
 pub const REDSHIFT: SourceDescriptor = SourceDescriptor {

@@ -1,12 +1,12 @@
 //! A model as the SELECT that is sent, and places in it as places in the model.
 
-use outflow_sdk::ConnectorError;
 use outflow_sdk::source::Model;
-use outflow_sdk::statement::{line_and_column, single};
+use outflow_sdk::statement::{place_of, single};
 use outflow_sdk::tag::Tag;
+use outflow_sdk::{ConnectorError, ModelPlace};
 
 use crate::dialect::Dialect;
-use crate::names::{quoted, table_parts};
+use crate::names::{NAMING, quoted};
 
 /// What is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub(crate) struct Query {
     from: From,
     /// Stands before the SELECT, so that the server's logs say whose it is.
     comment: String,
+    /// Of the rows that are read, where not all are.
+    condition: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +34,7 @@ impl Query {
     pub(crate) fn new(model: &Model, dialect: Dialect, tag: Option<&Tag>) -> Result<Self, ConnectorError> {
         let (label, from) = match model {
             Model::Table(name) => {
-                let parts = table_parts(name)?;
+                let parts = NAMING.parts(name)?;
                 (format!("table {}", parts.join(".")), From::Table(parts))
             }
             Model::Sql(sql) => {
@@ -41,7 +43,20 @@ impl Query {
             }
         };
         let comment = tag.map_or_else(String::new, |tag| format!("/* {} */ ", tag.name()));
-        Ok(Self { label, from, comment })
+        Ok(Self {
+            label,
+            from,
+            comment,
+            condition: None,
+        })
+    }
+
+    /// The query of the rows that fulfil a condition on the model's columns.
+    pub(crate) fn narrowed(self, condition: String) -> Self {
+        Self {
+            condition: Some(condition),
+            ..self
+        }
     }
 
     /// The table's name without schema, if it is a table.
@@ -52,16 +67,29 @@ impl Query {
         }
     }
 
+    /// The table's schema, if the model names one, and the table with it, as SQL writes them.
+    pub(crate) fn schema_and_table(&self) -> Option<(Option<String>, String)> {
+        let From::Table(parts) = &self.from else {
+            return None;
+        };
+        let written: Vec<String> = parts.iter().map(|part| NAMING.written(part)).collect();
+        let (_, schema) = written.split_last()?;
+        let schema = (!schema.is_empty()).then(|| schema.join("."));
+        Some((schema, written.join(".")))
+    }
+
     /// The SELECT of these columns, or of all.
     pub(crate) fn select(&self, columns: Option<&[String]>) -> String {
         let (before, after) = self.around(columns);
         match &self.from {
-            From::Table(_) => before,
+            From::Table(_) => format!("{before}{after}"),
             From::Statement(body) => format!("{before}{body}{after}"),
         }
     }
 
-    fn around(&self, columns: Option<&[String]>) -> (String, &'static str) {
+    fn around(&self, columns: Option<&[String]>) -> (String, String) {
+        let condition = self.condition.as_ref();
+        let rows = condition.map_or_else(String::new, |condition| format!(" WHERE {condition}"));
         let columns = columns.map_or_else(
             || "*".to_owned(),
             |names| {
@@ -76,17 +104,20 @@ impl Query {
         match &self.from {
             From::Table(parts) => {
                 let table: Vec<String> = parts.iter().map(|part| quoted(part)).collect();
-                (format!("{comment}SELECT {columns} FROM {}", table.join(".")), "")
+                (
+                    format!("{comment}SELECT {columns} FROM {}", table.join(".")),
+                    rows,
+                )
             }
             From::Statement(_) => (
                 format!("{comment}SELECT {columns} FROM (\n"),
-                "\n) AS outflow_model",
+                format!("\n) AS outflow_model{rows}"),
             ),
         }
     }
 
     /// Where in the model the server's `position` (in characters, from 1) of `select(columns)` is.
-    pub(crate) fn place(&self, columns: Option<&[String]>, position: u32) -> Option<String> {
+    pub(crate) fn place(&self, columns: Option<&[String]>, position: u32) -> Option<ModelPlace> {
         let From::Statement(body) = &self.from else {
             return None;
         };
@@ -98,8 +129,7 @@ impl Query {
             .char_indices()
             .nth(inside)
             .map_or(body.trim_end().len(), |(offset, _)| offset);
-        let (line, column) = line_and_column(body, offset);
-        Some(format!("line {line}, column {column} of the model"))
+        Some(place_of(body, offset))
     }
 
     /// Whether `position` lies behind the model's text: what is wrong there is that something is missing.
@@ -129,7 +159,23 @@ mod tests {
         );
         let table = Query::new(&Model::Table("s.T".into()), Dialect::Redshift, None).unwrap();
         assert_eq!(table.select(None), "SELECT * FROM \"s\".\"t\"");
+        let narrowed = table.clone().narrowed("\"id\" IN (1)".into());
+        assert_eq!(
+            narrowed.select(None),
+            "SELECT * FROM \"s\".\"t\" WHERE \"id\" IN (1)"
+        );
+        let narrowed = query.narrowed("\"id\" IN (1)".into());
+        assert!(
+            narrowed
+                .select(None)
+                .ends_with("-- one\n\n) AS outflow_model WHERE \"id\" IN (1)")
+        );
         assert_eq!((table.label.as_str(), table.table()), ("table s.t", Some("t")));
+        let odd = Query::new(&Model::Table("s.\"T\"".into()), Dialect::Redshift, None).unwrap();
+        assert_eq!(
+            odd.schema_and_table(),
+            Some((Some("s".to_owned()), "s.\"T\"".to_owned()))
+        );
     }
 
     #[test]
@@ -144,11 +190,14 @@ mod tests {
             .position(|w| w == ['n', 'o', 'p', 'e']);
         let position = u32::try_from(at.unwrap() + 1).unwrap();
         assert_eq!(
-            query.place(None, position).unwrap(),
+            query.place(None, position).unwrap().to_string(),
             "line 2, column 3 of the model"
         );
         let end = u32::try_from(sent.chars().count() - 14).unwrap();
-        assert_eq!(query.place(None, end).unwrap(), "line 2, column 14 of the model");
+        assert_eq!(
+            query.place(None, end).unwrap().to_string(),
+            "line 2, column 14 of the model"
+        );
         assert_eq!(query.place(None, 3), None, "not the model's own text");
     }
 }

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use futures::stream;
 use outflow_sdk::descriptor::OpenContext;
 use outflow_sdk::http::{Exchange, Network};
+use outflow_sdk::keys::Keys;
 use outflow_sdk::names::did_you_mean;
 use outflow_sdk::source::{Advice, Column, Model, ReadEvent, ReadRequest, Reading, Source};
 use outflow_sdk::tag::Tag;
@@ -16,14 +18,14 @@ use tokio::task::AbortHandle;
 
 use crate::check;
 use crate::config::{Login, PostgresSettings, RedshiftSettings, Settings};
-use crate::dialect::Dialect;
 use crate::failure::is_passing;
 use crate::kind::Typed;
 use crate::layout;
-use crate::names::quoted;
+use crate::names::NAMING;
 use crate::query::Query;
 use crate::read::Reader;
 use crate::session::Session;
+use crate::unload::{FileReader, Unload, Unloaded};
 
 /// Batches that may wait for the other end.
 const BATCHES_WAITING: usize = 2;
@@ -44,6 +46,8 @@ pub struct Warehouse {
     settings: Arc<Settings>,
     /// The way to AWS, where credentials come from there.
     exchange: Option<Arc<dyn Exchange>>,
+    /// The way by S3, where rows take it.
+    unload: Option<Unload>,
 }
 
 impl Warehouse {
@@ -51,8 +55,10 @@ impl Warehouse {
     ///
     /// # Errors
     /// `Config` when the settings contradict each other.
-    pub fn redshift(settings: RedshiftSettings, context: &OpenContext) -> Result<Self, ConnectorError> {
-        Self::new(Settings::redshift(settings, context)?)
+    pub fn redshift(mut settings: RedshiftSettings, context: &OpenContext) -> Result<Self, ConnectorError> {
+        let unload = settings.unload.take();
+        let unload = unload.map(|unload| Unload::new(unload, context)).transpose()?;
+        Self::new(Settings::redshift(settings, context)?, unload)
     }
 
     /// A PostgreSQL database.
@@ -60,10 +66,10 @@ impl Warehouse {
     /// # Errors
     /// `Config` when the settings contradict each other.
     pub fn postgres(settings: PostgresSettings, context: &OpenContext) -> Result<Self, ConnectorError> {
-        Self::new(Settings::postgres(settings, context)?)
+        Self::new(Settings::postgres(settings, context)?, None)
     }
 
-    fn new(settings: Settings) -> Result<Self, ConnectorError> {
+    fn new(settings: Settings, unload: Option<Unload>) -> Result<Self, ConnectorError> {
         let exchange = match &settings.login {
             Login::Password { .. } => None,
             Login::Iam { .. } => Some(Arc::new(Network::new()?) as Arc<dyn Exchange>),
@@ -71,6 +77,7 @@ impl Warehouse {
         Ok(Self {
             settings: Arc::new(settings),
             exchange,
+            unload,
         })
     }
 
@@ -78,14 +85,34 @@ impl Warehouse {
         Session::open(&self.settings, self.exchange.as_deref(), tag).await
     }
 
-    async fn start(&self, request: &ReadRequest) -> Result<Reader, ConnectorError> {
+    async fn start(&self, request: &ReadRequest, keys: Option<&Keys>) -> Result<Started, ConnectorError> {
         let tag = Tag::new(&request.sync, &request.run_id);
         let query = Query::new(&request.model, self.settings.dialect, Some(&tag))?;
         let session = self.session(Some(&tag)).await?;
-        match Reader::start(&self.settings, session, query.clone(), request).await {
+        match self.start_in(session, &query, request, keys).await {
             Err(error) if error.code == "missing_table" => Err(self.suggest(error, &query).await),
             other => other,
         }
+    }
+
+    async fn start_in(
+        &self,
+        mut session: Session,
+        query: &Query,
+        request: &ReadRequest,
+        keys: Option<&Keys>,
+    ) -> Result<Started, ConnectorError> {
+        // A few rows are here sooner than their files would be written.
+        if let Some(unload) = &self.unload
+            && keys.is_none()
+        {
+            match unload.start(&self.settings, session, query, request).await? {
+                Unloaded::Files(files) => return Ok(Started::InFiles(files)),
+                Unloaded::NotWritable(kept) => session = kept,
+            }
+        }
+        let reader = Reader::start(&self.settings, session, query.clone(), request, keys).await?;
+        Ok(Started::Streaming(Box::new(reader)))
     }
 
     /// Adds the name of the table that may have been meant.
@@ -107,23 +134,49 @@ impl Warehouse {
         else {
             return error;
         };
-        error.with_hint(format!("did you mean {}.{}?", written(schema), written(table)))
+        error.with_hint(format!(
+            "did you mean {}.{}?",
+            NAMING.written(schema),
+            NAMING.written(table)
+        ))
     }
 }
 
-/// A name as a model writes it.
-fn written(name: &str) -> String {
-    let plain = name
-        .bytes()
-        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-    if plain { name.to_owned() } else { quoted(name) }
+/// A read whose first row, or end, is there.
+enum Started {
+    Streaming(Box<Reader>),
+    InFiles(FileReader),
+}
+
+impl Started {
+    fn schema(&self) -> &SchemaRef {
+        match self {
+            Started::Streaming(reader) => reader.schema(),
+            Started::InFiles(files) => files.schema(),
+        }
+    }
+
+    async fn run(self, events: mpsc::Sender<Event>) {
+        match self {
+            Started::Streaming(reader) => reader.run(events).await,
+            Started::InFiles(files) => files.run(events).await,
+        }
+    }
 }
 
 #[async_trait]
 impl Source for Warehouse {
     async fn check(&self) -> Result<Vec<Advice>, ConnectorError> {
         let session = self.session(None).await?;
-        check::advice(&session, &self.settings).await
+        let mut advice = check::advice(&session, &self.settings).await?;
+        if let Some(unload) = &self.unload {
+            let address = unload.check().await?;
+            advice.push(Advice {
+                code: "unload",
+                message: format!("rows come by way of {address}"),
+            });
+        }
+        Ok(advice)
     }
 
     async fn describe(&self, model: &Model) -> Result<Vec<Column>, ConnectorError> {
@@ -145,18 +198,23 @@ impl Source for Warehouse {
     }
 
     fn text_literal(&self, text: &str) -> String {
-        let doubled = text.replace('\'', "''");
-        match self.settings.dialect {
-            // A backslash escapes there.
-            Dialect::Redshift => format!("'{}'", doubled.replace('\\', "\\\\")),
-            Dialect::Postgres => format!("'{doubled}'"),
-        }
+        self.settings.dialect.text_literal(text)
     }
 
     async fn read(&self, request: ReadRequest) -> Result<Reading, ConnectorError> {
+        self.reading(request, None).await
+    }
+
+    async fn read_keys(&self, request: ReadRequest, keys: Keys) -> Result<Reading, ConnectorError> {
+        self.reading(request, Some(keys)).await
+    }
+}
+
+impl Warehouse {
+    async fn reading(&self, request: ReadRequest, keys: Option<Keys>) -> Result<Reading, ConnectorError> {
         let mut pauses = PAUSES.into_iter();
         let reader = loop {
-            match self.start(&request).await {
+            match self.start(&request, keys.as_ref()).await {
                 Ok(reader) => break reader,
                 Err(error) => match pauses.next().filter(|_| is_passing(&error)) {
                     Some(pause) => tokio::time::sleep(pause.max(asked(&error))).await,

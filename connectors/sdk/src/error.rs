@@ -3,6 +3,7 @@
 //! A connector classifies an error once, where it happens. Everything above decides by
 //! [`ErrorKind`] alone; the message is for a person and never carries a secret or a contact value.
 
+use std::fmt;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -60,6 +61,21 @@ pub enum ErrorKind {
     Internal,
 }
 
+/// A place in a model's SQL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ModelPlace {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+}
+
+impl fmt::Display for ModelPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {} of the model", self.line, self.column)
+    }
+}
+
 /// One classified error: a stable code, a message for people, and what to do next.
 #[derive(Clone, Debug, Error)]
 #[error("{message}")]
@@ -74,6 +90,8 @@ pub struct ConnectorError {
     pub hint: Option<String>,
     /// The vendor's own id of the exchange, for their support.
     pub correlation: Option<String>,
+    /// Where in the model's SQL it is. The message says so too: not every reader has the file at hand.
+    pub place: Option<ModelPlace>,
 }
 
 impl ConnectorError {
@@ -85,6 +103,7 @@ impl ConnectorError {
             message: message.into(),
             hint: None,
             correlation: None,
+            place: None,
         }
     }
 
@@ -99,6 +118,13 @@ impl ConnectorError {
     #[must_use]
     pub fn with_correlation(mut self, correlation: Option<String>) -> Self {
         self.correlation = correlation;
+        self
+    }
+
+    /// Adds where in the model's SQL it is.
+    #[must_use]
+    pub fn with_place(mut self, place: Option<ModelPlace>) -> Self {
+        self.place = place;
         self
     }
 

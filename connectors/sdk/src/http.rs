@@ -11,8 +11,8 @@ use thiserror::Error;
 
 use crate::error::{ConnectorError, ErrorKind};
 
-/// Largest answer that is read, in bytes; more is a contract error.
-pub const MAX_ANSWER: usize = 256 << 20;
+/// Largest answer, in bytes, that is read to a request that does not expect a large one.
+pub const MAX_ANSWER: usize = 64 << 20;
 
 /// A request as it goes out.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub struct HttpRequest {
     pub body: Bytes,
     /// Whole time allowed.
     pub timeout: Duration,
+    /// Largest answer that is read, in bytes; [`MAX_ANSWER`] unless more is expected.
+    pub max_answer: usize,
 }
 
 /// An answer as it came in.
@@ -161,10 +163,10 @@ impl Exchange for Network {
             .collect();
         let mut body = BytesMut::new();
         while let Some(chunk) = response.chunk().await.map_err(lost)? {
-            if body.len() + chunk.len() > MAX_ANSWER {
+            if body.len() + chunk.len() > request.max_answer {
                 return Err(ExchangeError::Lost {
                     host,
-                    reason: "the answer is larger than 256 MiB".into(),
+                    reason: format!("the answer is larger than {} bytes", request.max_answer),
                 });
             }
             body.extend_from_slice(&chunk);
@@ -203,4 +205,46 @@ fn innermost(error: &dyn std::error::Error) -> String {
         cause = next;
     }
     cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// An exchange that reads so many bytes, with a server that answers 1,024.
+    async fn answered(max_answer: usize) -> Result<HttpResponse, ExchangeError> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4_096]).await;
+            let body = "x".repeat(1_024);
+            let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: 1024\r\n\r\n{body}");
+            let _ = stream.write_all(answer.as_bytes()).await;
+        });
+        let request = HttpRequest {
+            method: "GET",
+            url: format!("http://127.0.0.1:{port}/"),
+            headers: Vec::new(),
+            body: Bytes::new(),
+            timeout: Duration::from_secs(10),
+            max_answer,
+        };
+        Network::new().unwrap().exchange(request).await
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_read_up_to_what_its_request_allows() {
+        assert_eq!(answered(1_024).await.unwrap().body.len(), 1_024);
+        let error = answered(1_023).await.unwrap_err();
+        assert!(
+            matches!(&error, ExchangeError::Lost { reason, .. } if reason.contains("is larger than")),
+            "{error}"
+        );
+    }
 }

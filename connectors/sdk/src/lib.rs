@@ -18,13 +18,15 @@ pub mod descriptor;
 pub mod destination;
 pub mod error;
 pub mod http;
+pub mod keys;
 pub mod limits;
 pub mod names;
 pub mod print;
 pub mod secret;
 pub mod source;
 pub mod statement;
+pub mod table_name;
 pub mod tag;
 pub mod value;
 
-pub use error::{ConnectorError, ErrorKind};
+pub use error::{ConnectorError, ErrorKind, ModelPlace};

@@ -7,7 +7,7 @@ mod dialect;
 #[cfg(test)]
 mod tests;
 
-use crate::error::ConnectorError;
+use crate::error::{ConnectorError, ModelPlace};
 
 pub use dialect::{Backslash, Dialect, DollarStrings};
 
@@ -41,10 +41,7 @@ enum Fault<'a> {
 
 impl Fault<'_> {
     fn told(self, sql: &str) -> ConnectorError {
-        let at = |offset: usize| {
-            let (line, column) = line_and_column(sql, offset);
-            format!("line {line}, column {column} of the model")
-        };
+        let at = |offset: usize| place_of(sql, offset);
         let (code, message, hint) = match self {
             Fault::Nothing => (
                 "no_statement",
@@ -82,17 +79,31 @@ impl Fault<'_> {
                 "remove it",
             ),
         };
-        ConnectorError::config(code, message).with_hint(hint)
+        let place = self.offset().map(at);
+        ConnectorError::config(code, message)
+            .with_hint(hint)
+            .with_place(place)
+    }
+
+    fn offset(self) -> Option<usize> {
+        match self {
+            Fault::Nothing | Fault::NotAQuery(_) => None,
+            Fault::Several(offset)
+            | Fault::Unterminated(_, offset)
+            | Fault::Unbalanced(offset)
+            | Fault::Parameter(offset)
+            | Fault::Zero(offset) => Some(offset),
+        }
     }
 }
 
-/// Line and column, from 1 and in characters, of a byte of `text`.
-pub fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
+/// The place of a byte of a model's SQL.
+pub fn place_of(text: &str, offset: usize) -> ModelPlace {
     let before = text.get(..offset).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
     let line = before.matches('\n').count() + 1;
     let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
-    (line, column)
+    ModelPlace { line, column }
 }
 
 struct Scan<'a, 'd> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use outflow_sdk::http::{Exchange, HttpRequest, HttpResponse};
+use outflow_sdk::http::{Exchange, HttpRequest, HttpResponse, MAX_ANSWER};
 use outflow_sdk::secret::Secret;
 use outflow_sdk::{ConnectorError, ErrorKind};
 use serde_json::Value;
@@ -17,6 +17,9 @@ use crate::wire::Answer;
 pub(crate) const QUERY: Duration = Duration::from_secs(90);
 /// Time for any other answer.
 pub(crate) const ANSWER: Duration = Duration::from_secs(30);
+/// Largest answer with rows, in bytes. Snowflake puts some 100 kB into one and the rest into files; where
+/// there is no storage for files, a result comes whole.
+pub(crate) const MAX_RESULT: usize = 256 << 20;
 /// Pauses before a request that got no answer is sent again. Each may be: queries carry an id of ours, by
 /// which the server knows one it has.
 pub(crate) const PAUSES: [Duration; 3] = [
@@ -34,6 +37,7 @@ pub(crate) struct Call {
     pub(crate) parameters: Vec<(&'static str, String)>,
     pub(crate) body: Value,
     pub(crate) timeout: Duration,
+    pub(crate) max_answer: usize,
 }
 
 impl Call {
@@ -44,6 +48,7 @@ impl Call {
             parameters: vec![("requestId", uuid())],
             body,
             timeout: ANSWER,
+            max_answer: MAX_ANSWER,
         }
     }
 
@@ -54,6 +59,7 @@ impl Call {
             parameters: Vec::new(),
             body: Value::Null,
             timeout: QUERY,
+            max_answer: MAX_RESULT,
         }
     }
 
@@ -88,6 +94,7 @@ impl Call {
             headers,
             body,
             timeout: self.timeout,
+            max_answer: self.max_answer,
         }
     }
 }

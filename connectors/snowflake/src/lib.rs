@@ -25,6 +25,7 @@ mod key;
 mod kind;
 mod login;
 mod names;
+mod narrow;
 mod oauth;
 mod query;
 mod read;

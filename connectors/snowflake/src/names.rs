@@ -1,125 +1,13 @@
 //! Names as Snowflake's SQL has them.
 
-use outflow_sdk::ConnectorError;
+use outflow_sdk::table_name::{Fold, Naming};
 
-/// A name as SQL takes it whatever it consists of.
-pub(crate) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
+pub(crate) use outflow_sdk::table_name::quoted;
 
-/// A name as a model writes it.
-pub(crate) fn written(name: &str) -> String {
-    let plain = name
-        .bytes()
-        .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
-    if plain { name.to_lowercase() } else { quoted(name) }
-}
-
-/// The parts of `database.schema.table` as the server has them: names in quotes as they are, plain ones in
-/// upper case as in SQL. `database..table` is the table in the schema PUBLIC.
-///
-/// # Errors
-/// `Config` when a part is empty, a quote is not closed, or there are more than three parts.
-pub(crate) fn table_parts(name: &str) -> Result<Vec<String>, ConnectorError> {
-    let wrong = || {
-        ConnectorError::config("table_name", format!("'{name}' is no name of a table")).with_hint(
-            "write `table`, `schema.table`, `database.schema.table` or, where a name has small letters or dots, \
-             `schema.\"Table\"`",
-        )
-    };
-    let mut parts = Vec::new();
-    let mut rest = name.trim();
-    loop {
-        let (part, after) = match rest.strip_prefix('"') {
-            Some(inside) => quoted_part(inside).ok_or_else(wrong)?,
-            None => {
-                let end = rest.find('.').unwrap_or(rest.len());
-                let (part, after) = rest.split_at(end);
-                (folded(part.trim()), after)
-            }
-        };
-        let schema_left_out = part.is_empty() && parts.len() == 1 && after.starts_with('.');
-        if part.is_empty() && !schema_left_out || part.contains('\0') {
-            return Err(wrong());
-        }
-        parts.push(if schema_left_out {
-            "PUBLIC".to_owned()
-        } else {
-            part
-        });
-        match after.strip_prefix('.') {
-            Some(next) => rest = next,
-            None if after.is_empty() && parts.len() <= 3 => return Ok(parts),
-            None => return Err(wrong()),
-        }
-    }
-}
-
-fn quoted_part(inside: &str) -> Option<(String, &str)> {
-    let mut name = String::new();
-    let mut rest = inside;
-    loop {
-        let end = rest.find('"')?;
-        name.push_str(rest.get(..end)?);
-        rest = rest.get(end + 1..)?;
-        match rest.strip_prefix('"') {
-            Some(more) => {
-                name.push('"');
-                rest = more;
-            }
-            None => return Some((name, rest)),
-        }
-    }
-}
-
-/// SQL folds plain names; a name that could not be written without quotes is meant as it is.
-fn folded(part: &str) -> String {
-    let plain = part
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$'));
-    if plain {
-        part.to_ascii_uppercase()
-    } else {
-        part.to_owned()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    #[test]
-    fn tables_are_named_as_in_sql() {
-        for (name, parts) in [
-            ("customers", vec!["CUSTOMERS"]),
-            ("Analytics.Customers", vec!["ANALYTICS", "CUSTOMERS"]),
-            ("analytics.\"Customers\"", vec!["ANALYTICS", "Customers"]),
-            ("\"a.b\".\"c\"\"d\"", vec!["a.b", "c\"d"]),
-            ("db.public.orders-2026", vec!["DB", "PUBLIC", "orders-2026"]),
-            ("db..t", vec!["DB", "PUBLIC", "T"]),
-        ] {
-            assert_eq!(table_parts(name).unwrap(), parts, "{name}");
-        }
-        for name in [
-            "",
-            "a.",
-            ".a",
-            "a...b",
-            "\"a",
-            "a.b.c.d",
-            "\"a\"b",
-            "x; drop table y.z.w.v",
-        ] {
-            assert_eq!(table_parts(name).unwrap_err().code, "table_name", "{name}");
-        }
-    }
-
-    #[test]
-    fn names_are_suggested_as_people_write_them() {
-        assert_eq!(written("CUSTOMERS_2"), "customers_2");
-        assert_eq!(written("Customers"), "\"Customers\"");
-        assert_eq!(quoted("a\"; drop"), "\"a\"\"; drop\"");
-    }
-}
+/// How tables are named. `database..table` is the table in the schema PUBLIC.
+pub(crate) const NAMING: Naming = Naming {
+    fold: Fold::Upper,
+    schema_between_dots: Some("PUBLIC"),
+    hint: "write `table`, `schema.table`, `database.schema.table` or, where a name has small letters or dots, \
+           `schema.\"Table\"`",
+};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use outflow_sdk::http::{Exchange, HttpRequest};
+use outflow_sdk::http::{Exchange, HttpRequest, MAX_ANSWER};
 use outflow_sdk::secret::Secret;
 use outflow_sdk::{ConnectorError, ErrorKind};
 use serde::Deserialize;
@@ -40,6 +40,7 @@ pub(crate) async fn access_token(
         ],
         body: Bytes::from(form(client)),
         timeout: ANSWER,
+        max_answer: MAX_ANSWER,
     };
     let transient = |message: String| {
         ConnectorError::new(

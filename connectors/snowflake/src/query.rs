@@ -1,10 +1,10 @@
 //! A model as the SELECT that is sent, and places in it as places in the model.
 
-use outflow_sdk::ConnectorError;
 use outflow_sdk::source::Model;
 use outflow_sdk::statement::{Dialect, single};
+use outflow_sdk::{ConnectorError, ModelPlace};
 
-use crate::names::{quoted, table_parts};
+use crate::names::{NAMING, quoted};
 
 /// What is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub(crate) struct Query {
     /// What messages call it.
     pub(crate) label: String,
     from: From,
+    /// Of the rows that are read, where not all are.
+    condition: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +30,7 @@ impl Query {
     pub(crate) fn new(model: &Model) -> Result<Self, ConnectorError> {
         let (label, from) = match model {
             Model::Table(name) => {
-                let parts = table_parts(name)?;
+                let parts = NAMING.parts(name)?;
                 (format!("table {}", parts.join(".")), From::Table(parts))
             }
             Model::Sql(sql) => {
@@ -36,7 +38,11 @@ impl Query {
                 ("the model's SQL".to_owned(), From::Statement(body.to_owned()))
             }
         };
-        Ok(Self { label, from })
+        Ok(Self {
+            label,
+            from,
+            condition: None,
+        })
     }
 
     /// A look around; `label` is what messages call it.
@@ -44,6 +50,15 @@ impl Query {
         Self {
             label: label.to_owned(),
             from: From::Table(Vec::new()),
+            condition: None,
+        }
+    }
+
+    /// The query of the rows that fulfil a condition on the model's columns.
+    pub(crate) fn narrowed(self, condition: String) -> Self {
+        Self {
+            condition: Some(condition),
+            ..self
         }
     }
 
@@ -64,18 +79,20 @@ impl Query {
                 names.join(", ")
             },
         );
+        let condition = self.condition.as_ref();
+        let rows = condition.map_or_else(String::new, |condition| format!(" WHERE {condition}"));
         match &self.from {
             From::Table(parts) => {
                 let table: Vec<String> = parts.iter().map(|part| quoted(part)).collect();
-                format!("SELECT {columns} FROM {}", table.join("."))
+                format!("SELECT {columns} FROM {}{rows}", table.join("."))
             }
-            From::Statement(body) => format!("SELECT {columns} FROM (\n{body}\n) AS outflow_model"),
+            From::Statement(body) => format!("SELECT {columns} FROM (\n{body}\n) AS outflow_model{rows}"),
         }
     }
 
     /// Where in the model line `line` (from 1) and position `position` (from 0), as Snowflake counts in
     /// what was sent, are. What is wrong behind the model is wrong at its end.
-    pub(crate) fn place(&self, line: usize, position: usize) -> Option<String> {
+    pub(crate) fn place(&self, line: usize, position: usize) -> Option<ModelPlace> {
         let From::Statement(body) = &self.from else {
             return None;
         };
@@ -85,7 +102,7 @@ impl Query {
             Some(_) => (line, position + 1),
             None => (lines.len(), lines.last()?.chars().count() + 1),
         };
-        Some(format!("line {line}, column {column} of the model"))
+        Some(ModelPlace { line, column })
     }
 }
 
@@ -105,6 +122,11 @@ mod tests {
         let table = Query::new(&Model::Table("s.t".into())).unwrap();
         assert_eq!(table.select(None), "SELECT * FROM \"S\".\"T\"");
         assert_eq!(table.label, "table S.T");
+        let narrowed = table.narrowed("\"ID\" IN (1)".into());
+        assert_eq!(
+            narrowed.select(None),
+            "SELECT * FROM \"S\".\"T\" WHERE \"ID\" IN (1)"
+        );
     }
 
     #[test]
@@ -128,8 +150,9 @@ mod tests {
     #[test]
     fn the_servers_position_is_told_as_a_place_in_the_model() {
         let query = Query::new(&Model::Sql("select a,\n  nope from t".into())).unwrap();
-        assert_eq!(query.place(3, 2).unwrap(), "line 2, column 3 of the model");
-        assert_eq!(query.place(4, 0).unwrap(), "line 2, column 14 of the model");
+        let told = |line, position| query.place(line, position).unwrap().to_string();
+        assert_eq!(told(3, 2), "line 2, column 3 of the model");
+        assert_eq!(told(4, 0), "line 2, column 14 of the model");
         assert_eq!(query.place(1, 9), None, "not the model's own text");
     }
 }

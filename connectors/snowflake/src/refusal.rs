@@ -4,10 +4,11 @@
 //! account: errors of compilation and of access. Messages about values quote them. Codes are those of
 //! <https://docs.snowflake.com/en/developer-guide/sql-api/handling-errors> and of the drivers.
 
-use outflow_sdk::{ConnectorError, ErrorKind};
+use outflow_sdk::{ConnectorError, ErrorKind, ModelPlace};
 
 use crate::config::{Credential, Settings};
 use crate::failure::Doing;
+use crate::names::NAMING;
 use crate::wire::SESSION_GONE;
 
 /// The most of the server's words that is repeated, in characters.
@@ -181,10 +182,7 @@ impl Refusal<'_> {
                     self.words()
                 ),
             )
-            .with_hint(
-                "GRANT USAGE ON DATABASE …, GRANT USAGE ON SCHEMA … and GRANT SELECT ON … TO ROLE …; the README of \
-                 this source lists them",
-            )
+            .with_hint(grants(settings, doing))
         })
     }
 
@@ -235,7 +233,10 @@ impl Refusal<'_> {
             "001003" => ("sql_syntax", "correct the SQL"),
             _ => ("sql_invalid", "correct the SQL"),
         };
-        ConnectorError::source(code, format!("{label}: {}{place}", self.words())).with_hint(hint)
+        let told = place.map_or_else(String::new, |place| format!(" at {place}"));
+        ConnectorError::source(code, format!("{label}: {}{told}", self.words()))
+            .with_hint(hint)
+            .with_place(place)
     }
 
     /// The server's words without what they begin with and without its position.
@@ -274,16 +275,12 @@ impl Refusal<'_> {
         }
     }
 
-    /// ` at line 2, column 3 of the model`, or nothing.
-    fn place(&self, doing: Doing<'_>) -> String {
+    fn place(&self, doing: Doing<'_>) -> Option<ModelPlace> {
         let Doing::Querying(query, _) = doing else {
-            return String::new();
+            return None;
         };
-        self.message
-            .lines()
-            .find_map(position)
-            .and_then(|(_, _, line, position)| query.place(line, position))
-            .map_or_else(String::new, |place| format!(" at {place}"))
+        let (_, _, line, position) = self.message.lines().find_map(position)?;
+        query.place(line, position)
     }
 
     fn class_22(&self) -> &'static str {
@@ -303,6 +300,29 @@ impl Refusal<'_> {
     fn mentions(&self, words: &str) -> bool {
         self.message.to_lowercase().contains(&words.to_lowercase())
     }
+}
+
+/// The grants that a model's table needs; of a model in SQL it is not known which table lacks one.
+fn grants(settings: &Settings, doing: Doing<'_>) -> String {
+    let role = settings.role.as_deref().unwrap_or("…");
+    let parts = match doing {
+        Doing::Querying(query, _) => query.table().unwrap_or_default(),
+        _ => &[],
+    };
+    let names: Vec<String> = parts.iter().map(|part| NAMING.written(part)).collect();
+    let database = match names.as_slice() {
+        [database, _, _] => database,
+        _ => settings.database.as_deref().unwrap_or("…"),
+    };
+    let (schema, table) = match names.split_last() {
+        Some((_, schema)) if !schema.is_empty() => (schema.join("."), names.join(".")),
+        Some((table, _)) => ("…".to_owned(), table.clone()),
+        None => ("…".to_owned(), "…".to_owned()),
+    };
+    format!(
+        "GRANT USAGE ON DATABASE {database} TO ROLE {role}; GRANT USAGE ON SCHEMA {schema} TO ROLE {role}; GRANT SELECT ON \
+         TABLE {table} TO ROLE {role}; the README of this source lists them"
+    )
 }
 
 /// Codes of a log-in that are about role, warehouse, account or address, not the credential.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use crate::call::{ANSWER, Call, PAUSES, QUERY, send};
+use crate::call::{ANSWER, Call, MAX_RESULT, PAUSES, QUERY, send};
 use crate::config::Settings;
 use crate::failure::{Doing, astray};
 use crate::login;
@@ -140,6 +140,7 @@ impl Session {
             }),
         );
         call.timeout = QUERY;
+        call.max_answer = MAX_RESULT;
         let request_id = call.parameters.first().map(|(_, id)| id.clone());
         *lock(&self.running) = request_id;
         let answer = self.line.call(&call, doing).await?;

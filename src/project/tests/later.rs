@@ -1,5 +1,7 @@
 //! Problems that show after loading, JSON, and how a problem looks.
 
+use outflow_sdk::ModelPlace;
+
 use super::{Folder, MAPPING, PROJECT};
 use crate::project::{Problem, Severity};
 
@@ -35,6 +37,59 @@ fn later_checks_can_point_at_the_file() {
         |                        ^^^^^^^^^^
        hint: did you mean `firstname`?
     ");
+}
+
+/// What a problem at a place in the SQL looks like, for a model.
+fn in_sql(model: &str, line: usize, column: usize) -> Option<String> {
+    let mapping = MAPPING.replace("{ table: customers }", model);
+    let loaded = Folder::new(&[
+        ("outflow.yaml", PROJECT),
+        ("mappings/m.yaml", &mapping),
+        ("models/c.sql", "select id,\n  emial\nfrom c\n"),
+        (
+            "models/v.sql",
+            "select id\nfrom c where day > {{ last_success }}\n",
+        ),
+    ])
+    .load(false);
+    let place = ModelPlace { line, column };
+    let message = "there is no column emial";
+    let problem = loaded.model_problem(
+        "customers",
+        place,
+        Severity::Error,
+        "missing_column",
+        message,
+        None,
+    );
+    problem.map(|problem| problem.render(false))
+}
+
+#[test]
+fn what_a_warehouse_says_of_sql_is_shown_where_the_sql_is_written() {
+    insta::assert_snapshot!(in_sql("{ file: ../models/c.sql }", 2, 3).unwrap(), @"
+    models/c.sql:2:3: error[missing_column]: there is no column emial
+     2 |   emial
+       |   ^^^^^
+    ");
+    insta::assert_snapshot!(in_sql("\n  sql: |\n    select id,\n      emial\n    from c", 2, 3).unwrap(), @"
+    mappings/m.yaml:7:7: error[missing_column]: there is no column emial
+     7 |       emial
+       |       ^^^^^
+    ");
+    insta::assert_snapshot!(in_sql("{ sql: \"select é, emial from c\" }", 1, 11).unwrap(), @r#"
+    mappings/m.yaml:4:26: error[missing_column]: there is no column emial
+     4 | model: { sql: "select é, emial from c" }
+       |                          ^^^^^
+    "#);
+    // A folded text has other lines than the file, and a value that was filled in another length.
+    assert_eq!(
+        in_sql("\n  sql: >\n    select id,\n    emial\n    from c", 1, 12),
+        None
+    );
+    assert_eq!(in_sql("{ file: ../models/v.sql }", 2, 3), None);
+    assert_eq!(in_sql("{ file: ../models/c.sql }", 9, 1), None);
+    assert_eq!(in_sql("{ table: customers }", 1, 1), None);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Refusals of BigQuery in our words.
 
-use outflow_sdk::{ConnectorError, ErrorKind};
+use outflow_sdk::{ConnectorError, ErrorKind, ModelPlace};
 
 use super::{Doing, Refusal, passing, so_far, too_many_bytes};
 use crate::config::Settings;
@@ -123,6 +123,14 @@ impl Telling<'_> {
         }
     }
 
+    /// Where in the model its words say it is.
+    fn place(&self) -> Option<ModelPlace> {
+        match self.doing {
+            Doing::DryRun(query) => query.place(self.refusal.message.lines().next()?),
+            _ => None,
+        }
+    }
+
     fn missing(&self) -> ConnectorError {
         let words = self.words();
         let lower = words.to_lowercase();
@@ -154,7 +162,9 @@ impl Telling<'_> {
         } else {
             words
         };
-        ConnectorError::source(code, format!("{}: {what}", self.label())).with_hint(hint)
+        ConnectorError::source(code, format!("{}: {what}", self.label()))
+            .with_hint(hint)
+            .with_place(self.place())
     }
 
     /// A table in another location looks like one that is not there.
@@ -233,7 +243,9 @@ impl Telling<'_> {
         } else {
             ("sql_invalid", "correct the SQL")
         };
-        ConnectorError::source(code, format!("{}: {words}", self.label())).with_hint(hint)
+        ConnectorError::source(code, format!("{}: {words}", self.label()))
+            .with_hint(hint)
+            .with_place(self.place())
     }
 
     /// What went wrong with values, without them.

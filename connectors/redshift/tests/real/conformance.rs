@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::shared::{cluster, postgres, redshift, settings};
 
-fn fixture(source: Arc<dyn Source>) -> Fixture {
+pub fn fixture(source: Arc<dyn Source>) -> Fixture {
     let number = |text: &str| Value::Number(Decimal::parse(text).unwrap());
     let rows = vec![
         vec![

@@ -16,3 +16,5 @@ mod login;
 mod messages;
 mod shared;
 mod types;
+#[cfg(feature = "unload")]
+mod unload;

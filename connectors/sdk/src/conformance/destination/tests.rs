@@ -14,7 +14,7 @@ use crate::destination::{
     Request,
 };
 use crate::error::LimitScope;
-use crate::http::{Exchange, HttpRequest};
+use crate::http::{Exchange, HttpRequest, MAX_ANSWER};
 use crate::value::Value;
 
 const SECRET: &str = "sesame-open";
@@ -227,6 +227,7 @@ impl Binding for Sample {
                     headers: Vec::new(),
                     body: request.body.clone(),
                     timeout: Duration::from_secs(1),
+                    max_answer: MAX_ANSWER,
                 })
                 .await;
         }

@@ -1,0 +1,62 @@
+//! What stands for reads by way of S3 in a build without them: settings that ask for them are refused.
+
+use outflow_sdk::ConnectorError;
+use outflow_sdk::descriptor::OpenContext;
+use outflow_sdk::source::{ReadEvent, ReadRequest};
+use tokio::sync::mpsc;
+
+use crate::config::Settings;
+use crate::query::Query;
+use crate::session::Session;
+use crate::unload_settings::UnloadSettings;
+
+/// There is none.
+#[derive(Clone, Debug)]
+pub(crate) enum Unload {}
+
+/// There is none.
+pub(crate) enum FileReader {}
+
+/// What never becomes of a read.
+#[allow(dead_code, reason = "nothing is unloaded here")]
+pub(crate) enum Unloaded {
+    Files(FileReader),
+    NotWritable(Session),
+}
+
+impl Unload {
+    pub(crate) fn new(_: UnloadSettings, context: &OpenContext) -> Result<Self, ConnectorError> {
+        Err(ConnectorError::config(
+            "no_unload",
+            format!(
+                "source '{}' has `unload`, which this build of Outflow leaves out",
+                context.connection
+            ),
+        )
+        .with_hint("build it with `--features unload`, or remove `unload:`: the rows are the same"))
+    }
+
+    pub(crate) async fn check(&self) -> Result<String, ConnectorError> {
+        match *self {}
+    }
+
+    pub(crate) async fn start(
+        &self,
+        _: &Settings,
+        _: Session,
+        _: &Query,
+        _: &ReadRequest,
+    ) -> Result<Unloaded, ConnectorError> {
+        match *self {}
+    }
+}
+
+impl FileReader {
+    pub(crate) fn schema(&self) -> &arrow::datatypes::SchemaRef {
+        match *self {}
+    }
+
+    pub(crate) async fn run(self, _: mpsc::Sender<Result<ReadEvent, ConnectorError>>) {
+        match self {}
+    }
+}
