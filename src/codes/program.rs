@@ -95,6 +95,7 @@ pub(super) const RUNS: &[Code] = &[
     code("sent_unanswered", "The row was sent, and nobody knows whether it arrived.", "For events say `outflow rejects retry SYNC KEY` or `… arrived …`; other rows are settled by the next run."),
     code("cannot_cast", "A value cannot be turned into what `as:` says, so the row is refused.", "Mend the value or the mapping; the row is tried again when it changes."),
     code("null_value", "A value is NULL, and the mapping says `null: fail`.", "Fill it in the model, or change `null:`."),
+    code("key_type", "Rows cannot be asked for by a key of this type.", "Run the whole sync, or cast the key in the model."),
 ];
 
 /// The state's folder and this machine.
@@ -125,6 +126,7 @@ pub(super) const STATE: &[Code] = &[
 pub(super) const COMMANDS: &[Code] = &[
     code("no_such_sync", "No sync has this name.", "Correct it; `outflow status` lists them."),
     code("bad_pattern", "The text is neither a name nor a pattern.", "Write it like `crm_*`, in quotes."),
+    code("one_sync", "A key belongs to one sync, and none or several are named.", "Name the sync whose key it is."),
     code("no_such_alert", "`alerts:` has no such name.", "Correct it."),
     code("no_connection", "No connection or sync has this name.", "Correct it."),
     code("no_object", "The object is not named.", "Name it: `outflow fields CONNECTION OBJECT`."),
@@ -158,6 +160,8 @@ pub(super) const API: &[Code] = &[
     code("method", "The path does not take this method.", "`GET /api/v1/openapi.json` says which."),
     code("bad_query", "A parameter cannot be read.", "Write it as the message says."),
     code("bad_path", "The path cannot be read.", "Encode it as URLs are."),
+    code("bad_body", "The body is not of its form.", "Send `{\"keys\": […]}`."),
+    code("number_of_keys", "The call has no keys, or too many.", "Send as many as the message says."),
     code("bad_idempotency_key", "`Idempotency-Key` is not 1 to 200 characters of ASCII.", "Send another."),
     code("idempotency_key_reused", "The `Idempotency-Key` was used for another sync.", "Use one key for one run."),
     code("paused", "The sync is paused.", "Resume it first."),
@@ -170,4 +174,8 @@ pub(super) const API: &[Code] = &[
     code("hook_signature", "The signature is wrong.", "Check the secret on both sides."),
     code("hook_time", "The time of the call is missing or too far off.", "Check both clocks."),
     code("hook_body", "The call's body is not what the profile sends.", "Check `profile:`."),
+    code("hook_no_key", "The call has no key where the hook's `key` says it is.", "Check `key` of the hook, and what the caller sends."),
+    code("hook_key", "The key of the call cannot be read.", "Send it as the model has it."),
+    code("form_too_large", "A form of the pages is too large.", "Send less."),
+    code("stale_form", "A form of the pages is out of date.", "Load the page again and repeat it."),
 ];

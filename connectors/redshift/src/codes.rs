@@ -21,4 +21,13 @@ pub(crate) const CODES: &[Code] = &[
     code("iam_answer", "AWS's answer holds no database credentials.", "Check `iam.endpoint` and any proxy."),
     code("iam_refused", "AWS refuses database credentials.", "See the message: key, clock, region, or a missing permission such as redshift:GetClusterCredentials."),
     code("iam_exchange", "No way to AWS was set up.", "Report it: this is a bug in Outflow."),
+    code("unload", "Rows come by way of a bucket of S3.", "Nothing: it is told so that it can be checked."),
+    code("no_unload", "The source has `unload:`, which this build leaves out.", "Use a build with it, or remove the key."),
+    code("unload_bucket", "The place of `unload:` cannot be used as a bucket of S3.", "Check `to:`, `region:` and `endpoint:`."),
+    code("missing_bucket", "There is no such bucket.", "Check `to:`, `region:` and `endpoint:` of `unload:`."),
+    code("bucket_denied", "The access key may not read from the bucket.", "Give it s3:GetObject, s3:DeleteObject and s3:ListBucket there."),
+    code("bucket_unreachable", "The bucket gives no usable answer; nothing of this read is used.", "Run it again; if it stays so, check region, endpoint, proxies and firewalls."),
+    code("unload_denied", "Redshift may not write to the bucket.", "Give the role of `unload:` s3:PutObject on the folder."),
+    code("unload_file_missing", "A file that Redshift wrote is not there; nothing of this read is used.", "Look for a rule or program that removes files from the folder."),
+    code("unload_file_damaged", "A file has another length than Redshift wrote; nothing of this read is used.", "Run it again; look for a program that writes to the folder."),
 ];
