@@ -199,6 +199,7 @@ mod tests {
                 ..Tally::default()
             },
             error: None,
+            keys: None,
             detail: RunDetail::default(),
         }
     }

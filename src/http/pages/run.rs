@@ -250,6 +250,7 @@ mod tests {
                 ..Tally::default()
             },
             error: None,
+            keys: None,
             detail: RunDetail::default(),
         };
         let page = told(&run, Vec::new(), 9);

@@ -18,7 +18,7 @@ pub(crate) enum Unload {}
 pub(crate) enum FileReader {}
 
 /// What never becomes of a read.
-#[allow(dead_code, reason = "nothing is unloaded here")]
+#[allow(dead_code, clippy::large_enum_variant, reason = "nothing is unloaded here")]
 pub(crate) enum Unloaded {
     Files(FileReader),
     NotWritable(Session),
