@@ -167,8 +167,6 @@ pub(super) const API: &[Code] = &[
     code("paused", "The sync is paused.", "Resume it first."),
     code("not_running", "The sync neither runs nor waits.", "Nothing."),
     code("stopping", "The daemon stops.", "Call again when it is back."),
-    code("stale_form", "The form of a page is out of date.", "Load the page again and repeat it."),
-    code("form_too_large", "The form is too large.", "Send less."),
     code("no_such_hook", "No hook has this name.", "Correct the address; hooks are in `outflow.yaml`."),
     code("hook_too_large", "The call is too large.", "Send less."),
     code("hook_replay", "The call was taken before.", "Nothing: it had its effect. Sign a new one to run again."),

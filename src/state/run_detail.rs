@@ -99,6 +99,7 @@ mod tests {
                 status: RunStatus::Ok,
                 tally: Tally::default(),
                 error: None,
+                keys: None,
                 detail: RunDetail {
                     fields: fields.collect(),
                     ..RunDetail::default()
