@@ -159,11 +159,11 @@ impl AskedKeys {
     }
 
     /// What a source is asked for.
-    pub(super) fn keys(&self, nulls: bool) -> Keys {
+    pub(super) fn keys(&self) -> Keys {
         Keys {
             columns: self.columns.clone(),
             keys: self.keys.values().cloned().collect(),
-            nulls,
+            nulls: false,
         }
     }
 

@@ -35,7 +35,7 @@ use super::prepare::{Prepared, Stage, check_key};
 use super::scan::Scan;
 use crate::deliver::off_worker;
 use crate::project::{Guards, SyncSpec};
-use crate::state::RunId;
+use crate::state::{RunId, SyncState};
 
 /// What a complete read of some keys found.
 pub(super) struct KeyedScan {
@@ -43,7 +43,7 @@ pub(super) struct KeyedScan {
     pub(super) scan: Scan,
     /// Keys that certainly have no row any more, ascending; none of a model that is narrowed otherwise too.
     pub(super) gone: Vec<KeyHash>,
-    /// Rows with NULL in their key that the source gave.
+    /// Rows with NULL in their key that were seen.
     pub(super) nulls: u64,
 }
 
@@ -74,12 +74,16 @@ impl Stage {
         };
         let reading = KeyedReading {
             sync,
-            keys: asked.keys(sync.mode == Mode::Mirror),
+            keys: asked.keys(),
             printer: self.store.printer(),
         };
         let folder = self.folder();
         let scan = Scan::new(&folder);
-        let keyed = reading.read(source.as_ref(), request.clone(), scan).await?;
+        let mut keyed = reading.read(source.as_ref(), request.clone(), scan).await?;
+        if sync.mode == Mode::Mirror && keyed.nulls == 0 && self.knows_any(&state, &keyed.gone)? {
+            // Asked for on its own: together with the keys it would keep an index from being used.
+            keyed.nulls = reading.nulls(source.as_ref(), request.clone()).await?;
+        }
         self.progress.read(&sync.name, keyed.scan.read);
         let (schema_print, binding) = self.look_at_target(sync, &state).await?;
         let context = Context {
@@ -111,6 +115,22 @@ impl Stage {
             layout,
             binding,
         })
+    }
+}
+
+impl Stage {
+    /// Whether the state has a row of one of these keys, which ascend.
+    fn knows_any(&self, state: &SyncState, keys: &[KeyHash]) -> Result<bool, RunError> {
+        if keys.is_empty() || state.rows == 0 {
+            return Ok(false);
+        }
+        let mut lookup = self.store.lookup(state.id)?;
+        for key in keys {
+            if lookup.get(*key)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
@@ -181,6 +201,34 @@ impl KeyedReading<'_> {
                     };
                     return Ok(KeyedScan { scan, gone, nulls });
                 }
+            }
+        }
+        Err(RunError::cut_read(rows))
+    }
+
+    /// How many rows without a key a model has: none, or one, for it may have more.
+    async fn nulls(&self, source: &dyn Source, request: ReadRequest) -> Result<u64, RunError> {
+        let keys = Keys {
+            keys: Vec::new(),
+            nulls: true,
+            ..self.keys.clone()
+        };
+        let mut reading = source.read_keys(request, keys).await.map_err(RunError::Source)?;
+        let mapping =
+            Mapping::compile(self.sync, &reading.schema, self.printer).map_err(RunError::Columns)?;
+        let (mut rows, mut keys) = (0, Vec::new());
+        while let Some(event) = reading.events.next().await {
+            match event.map_err(RunError::Source)? {
+                ReadEvent::Batch(batch) => {
+                    rows += batch.num_rows() as u64;
+                    keys.clear();
+                    mapping.keys(&batch, &mut keys);
+                    if keys.iter().any(Option::is_none) {
+                        return Ok(1);
+                    }
+                }
+                ReadEvent::End(receipt) if receipt.complete && receipt.rows == rows => return Ok(0),
+                ReadEvent::End(_) => break,
             }
         }
         Err(RunError::cut_read(rows))

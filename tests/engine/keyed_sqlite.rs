@@ -89,3 +89,16 @@ async fn an_emptied_table_removes_nothing() {
     let ann = bench.twin.contact("ann@example.com");
     assert!(ann.is_some_and(|ann| !ann.archived));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_whose_key_is_lost_is_not_removed() {
+    for model in ["{ table: loose }", "{ sql: \"select * from loose\" }"] {
+        let (bench, shop) = bench(model).await;
+        shop.execute("UPDATE loose SET id = NULL WHERE id = 1", ())
+            .unwrap();
+        let report = keys_ok(&bench, &["1", "x-2"]).await;
+        assert_eq!((report.tally.read, report.removals), (1, 0), "{model}");
+        shop.execute("DELETE FROM loose WHERE id IS NULL", ()).unwrap();
+        assert_eq!(keys_ok(&bench, &["1"]).await.tally.removed, 1, "{model}");
+    }
+}

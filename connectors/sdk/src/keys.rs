@@ -145,14 +145,15 @@ impl Keys {
             format!("{} IN ({})", column.sql, values.join(", "))
         });
         let asked = parts.collect::<Vec<_>>().join(" AND ");
-        if !self.nulls {
-            return asked;
-        }
         let nulls: Vec<String> = columns
             .iter()
             .map(|column| format!("{} IS NULL", column.sql))
             .collect();
-        format!("({asked}) OR {}", nulls.join(" OR "))
+        match (self.nulls, self.keys.is_empty()) {
+            (false, _) => asked,
+            (true, true) => nulls.join(" OR "),
+            (true, false) => format!("({asked}) OR {}", nulls.join(" OR ")),
+        }
     }
 }
 
@@ -232,6 +233,14 @@ mod tests {
         assert_eq!(
             keys.condition(&[column("id", KeyKind::Integer)], quoted),
             "(\"id\" IN (1, 2)) OR \"id\" IS NULL"
+        );
+        let nobody = Keys {
+            keys: Vec::new(),
+            ..keys
+        };
+        assert_eq!(
+            nobody.condition(&[column("id", KeyKind::Integer)], quoted),
+            "\"id\" IS NULL"
         );
         let pairs = asked(&[
             &[number("1"), Value::text("a")],
