@@ -13,10 +13,10 @@ STEP   := tests/setup/step
 SETUP  ?= setup
 PYTHON := $(OUTFLOW_TEST_CACHE)/tools/bin/python
 
-.PHONY: test setup fmt files deny lint-docker clippy unit sdk kill daemon http real advisories bench clean-cache
+.PHONY: test setup fmt files codes deny lint-docker clippy unit sdk kill daemon http pages deploy real advisories bench clean-cache
 
 # Cheap steps first: what is wrong shows early. One after the other, also under `make -j`.
-STEPS := setup fmt files deny lint-docker clippy unit sdk kill daemon http real
+STEPS := setup fmt files codes deny lint-docker clippy unit sdk kill daemon http pages deploy real
 test:
 	@started=$$(date +%s); \
 	for step in $(STEPS); do $(MAKE) --no-print-directory SETUP= $$step || exit 1; done; \
@@ -30,6 +30,10 @@ fmt:
 
 files:
 	@OUTFLOW_STEP_SHOW='^warning' $(STEP) files tests/setup/file-lengths
+
+# Every code that the program says is listed with what it means.
+codes: $(SETUP)
+	@OUTFLOW_STEP_SHOW='^error' $(STEP) codes $(PYTHON) tests/codes/check.py
 
 # Bans, licences and sources need no network; `advisories` does.
 deny: $(SETUP)
@@ -67,6 +71,14 @@ daemon: $(SETUP)
 http: $(SETUP)
 	@OUTFLOW_STEP_SHOW='^result|^skipped' $(STEP) http $(PYTHON) tests/http/contract.py --examples 15
 
+# The daemon's pages in a real browser; its pictures stay beside the logs.
+pages: $(SETUP)
+	@OUTFLOW_STEP_SHOW='^result FAIL|^skipped|^pictures' $(STEP) pages $(PYTHON) tests/pages/pages.py
+
+# Manifests, dashboard and rules against their tools and a daemon; the scripts against that daemon.
+deploy: $(SETUP)
+	@OUTFLOW_STEP_SHOW='^result|^skipped' $(STEP) deploy $(PYTHON) tests/deploy/check.py
+
 real: $(SETUP)
 	@OUTFLOW_STEP_SHOW='^result' $(STEP) real $(PYTHON) tests/real/tpcds.py --sf 0.1
 
@@ -80,6 +92,7 @@ bench: $(SETUP)
 	$(PYTHON) tests/bench/marketing_cloud.py
 	$(PYTHON) tests/bench/kill.py
 	$(PYTHON) tests/bench/daemon.py --release
+	$(PYTHON) tests/bench/rows.py
 
 clean-cache:
 	rm -rf "$(OUTFLOW_TEST_CACHE)"

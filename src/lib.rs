@@ -5,11 +5,13 @@
 //! [`state`] commits what the destination acknowledged, and the run is reported.
 
 pub mod cli;
+pub mod codes;
 pub mod daemon;
 pub mod deliver;
 pub mod documents;
 pub mod http;
 pub mod project;
 pub mod registry;
+pub mod reports;
 pub mod state;
 pub mod sync;

@@ -10,7 +10,7 @@ use super::arguments::Json;
 use super::failure::Failure;
 use super::open::{self, Opened};
 use super::output::{Output, Tone};
-use crate::daemon::send;
+use crate::daemon::{Sent, send};
 use crate::sync::error::Exit;
 
 /// Arguments of `outflow alerts`.
@@ -70,7 +70,10 @@ pub(crate) async fn run(args: &AlertsArgs, dir: &Path, out: &mut Output) -> Resu
     let text = json!({ "text": "Outflow: this is a test; nothing is wrong" }).to_string();
     let mut results = Vec::new();
     for target in targets {
-        let sent = send(&network, target, &text, open::now_ms()).await;
+        let sent = match send(&network, target, &text, open::now_ms()).await {
+            Ok(Sent::All) => Ok(()),
+            Ok(Sent::Partly(reason)) | Err(reason) => Err(reason),
+        };
         if !args.json.json {
             match &sent {
                 Ok(()) => out.line(format_args!("{} {}", out.paint(Tone::Success, "ok"), target.name)),

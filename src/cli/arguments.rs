@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::stop::Ending;
 use super::{
-    alerts, check, demo, explain, fields, history, init, plan, rejects, run, sandbox, schema, serve, state,
-    status,
+    alerts, check, code, demo, explain, fields, history, init, plan, rejects, run, sandbox, schema, serve,
+    state, status,
 };
 
 /// Outflow keeps contacts in marketing tools equal to a model in the warehouse.
@@ -102,6 +102,8 @@ pub(crate) enum Verb {
     State(state::StateArgs),
     /// Serve a local HubSpot twin to try things against
     Sandbox(sandbox::SandboxArgs),
+    /// Tell what a code means, and what to do
+    Code(code::CodeArgs),
     /// Print the JSON Schema of the project's files
     Schema(schema::SchemaArgs),
 }
@@ -119,6 +121,7 @@ impl Verb {
             Verb::Rejects(args) => args.wants_json(),
             Verb::Explain(args) => args.json.json,
             Verb::Fields(args) => args.json.json,
+            Verb::Code(args) => args.json.json,
             Verb::State(args) => args.wants_json(),
             Verb::Demo(_) | Verb::Init(_) | Verb::Sandbox(_) | Verb::Schema(_) | Verb::Serve(_) => false,
         }

@@ -68,6 +68,10 @@ fn table(runs: &[RunRecord]) -> Rows {
     ];
     let mut rows = Rows::new(&headings).numeric([0, 3, 5, 6, 7, 8, 9, 10]);
     for run in runs {
+        let read = match run.keys {
+            Some(keys) => format!("{} of {} keys", count(run.tally.read), count(keys)),
+            None => count(run.tally.read),
+        };
         let tally = &run.tally;
         let time = run.finished_ms.map(|finished| {
             let passed = u64::try_from(finished.saturating_sub(run.started_ms)).unwrap_or(0);
@@ -79,7 +83,7 @@ fn table(runs: &[RunRecord]) -> Rows {
             (moment(run.started_ms), None),
             (time.unwrap_or_else(|| "-".into()), None),
             (word(run.status).into(), Some(tone(run.status))),
-            (count(tally.read), None),
+            (read, None),
             (count(tally.created), None),
             (count(tally.updated), None),
             (count(tally.removed), None),

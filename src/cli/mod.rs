@@ -7,6 +7,7 @@
 mod alerts;
 mod arguments;
 mod check;
+mod code;
 mod demo;
 mod explain;
 mod failure;
@@ -22,6 +23,7 @@ mod plan;
 mod plan_rows;
 mod progress;
 mod rejects;
+mod results;
 mod run;
 mod sandbox;
 mod schema;
@@ -107,6 +109,7 @@ async fn dispatch(arguments: Arguments, out: &mut Output, stop: &Stop) -> Result
         Verb::State(args) => state::run(&args, &dir, out),
         Verb::Sandbox(args) => sandbox::run(&args, &dir, out, stop).await,
         Verb::Serve(args) => serve::run(&args, &dir, out, stop).await,
+        Verb::Code(args) => code::run(&args, out),
         Verb::Schema(args) => schema::run(&args, out),
     }
 }

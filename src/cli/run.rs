@@ -10,11 +10,13 @@ use super::arguments::Json;
 use super::failure::Failure;
 use super::open::{self, Opened};
 use super::output::{Output, Rows, Tone, count, span};
+use super::results::Results;
 use super::stop::Stop;
 use super::{logging, select};
 use crate::documents::RunResult;
 use crate::project::SyncSpec;
 use crate::state::{Access, Reject, RejectClass, RunStatus, Store, Tally};
+use crate::sync::asked::AskedKeys;
 use crate::sync::error::Exit;
 use crate::sync::report::{RunReport, overall_exit};
 
@@ -26,6 +28,7 @@ const SHOWN_REJECTS: usize = 5;
 #[command(after_help = "Examples:\n  \
     outflow run\n  \
     outflow run customers\n  \
+    outflow run customers --key 42 --key 43\n  \
     outflow run 'crm_*' --json\n\n\
     Exits 1 while a reject of its syncs is open, and 7 when it was stopped or is out of quota; the\n\
     next run goes on from there.")]
@@ -33,6 +36,9 @@ pub(crate) struct RunArgs {
     /// Syncs by name or pattern [default: all]
     #[arg(value_name = "SYNC")]
     syncs: Vec<String>,
+    /// Bring the row with this key alone up to date, of one sync; parts of a composite key are joined by `/`
+    #[arg(long = "key", value_name = "KEY")]
+    keys: Vec<String>,
     /// Syncs under way at the same time; they share their accounts' limits
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: u16,
@@ -44,15 +50,22 @@ pub(crate) struct RunArgs {
 pub(crate) async fn run(args: &RunArgs, dir: &Path, out: &mut Output, stop: &Stop) -> Result<Exit, Failure> {
     let opened = Opened::load(dir)?;
     let syncs = select::select(&opened, &args.syncs)?;
+    let keys = keys(&args.keys, &syncs)?;
     let runner = open::runner(&opened, Access::Write, stop)?;
     opened.tell_broken();
+    let project = &opened.project;
+    let results = Results::begin(project, &runner.stage.store)?;
     let asked = stop.asked();
     let mut reports: Vec<(Arc<SyncSpec>, RunReport)> = Vec::new();
     let mut running = futures::stream::iter(&syncs)
         .take_while(|_| std::future::ready(!*asked.borrow()))
         .map(|sync| async {
             tracing::info!(sync = %sync.name, "run starts");
-            let report = runner.run(sync).await;
+            let report = match &keys {
+                Some(keys) => runner.run_keys(sync, keys).await,
+                None => runner.run(sync).await,
+            };
+            results.note(&report);
             tracing::info!(
                 sync = %sync.name,
                 run = report.run_id,
@@ -70,6 +83,7 @@ pub(crate) async fn run(args: &RunArgs, dir: &Path, out: &mut Output, stop: &Sto
         reports.push((sync, report));
     }
     drop(running);
+    results.deliver();
     let store = &runner.stage.store;
     if args.json.json {
         let documents: Vec<RunResult> = reports.iter().map(|(_, report)| RunResult::of(report)).collect();
@@ -91,6 +105,34 @@ pub(crate) async fn run(args: &RunArgs, dir: &Path, out: &mut Output, stop: &Sto
         exits.push(Exit::Config);
     }
     Ok(overall_exit(exits))
+}
+
+/// The rows that are asked for, which are those of one sync.
+fn keys(texts: &[String], syncs: &[Arc<SyncSpec>]) -> Result<Option<AskedKeys>, Failure> {
+    if texts.is_empty() {
+        return Ok(None);
+    }
+    let [sync] = syncs else {
+        let what = format!("--key is for one sync, and {} are named", syncs.len());
+        return Err(Failure::config("one_sync", what).hint("name the sync whose key it is"));
+    };
+    let mut keys = AskedKeys::new(&sync.key);
+    for text in texts {
+        keys.add_text(text).map_err(|bad| {
+            Failure::config("bad_key", format!("a --key {bad}")).hint(format!(
+                "the key of {} is {}",
+                sync.name,
+                sync.key.join("/")
+            ))
+        })?;
+    }
+    if !keys.fit_one_run() {
+        return Err(Failure::config(
+            "number_of_keys",
+            "these are too many keys for one run",
+        ));
+    }
+    Ok(Some(keys))
 }
 
 fn open_rejects(store: &Store, sync: &str) -> Result<u64, Failure> {

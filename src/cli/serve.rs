@@ -30,9 +30,9 @@ use crate::sync::error::Exit;
     SIGTERM and Ctrl-C stop it: nothing new is sent, what is in flight settles, and it exits 0. The\n\
     project's files are read again when they change and on SIGHUP; files with errors are reported in\n\
     the log, and what ran before goes on.\n\n\
-    The HTTP API serves /health/live, /health/ready, /metrics, /api/v1 (described by\n\
-    /api/v1/openapi.json) and /hooks/NAME. Callers need a token of `http.tokens` in outflow.yaml; without\n\
-    any, this machine alone is served.")]
+    Its address in a browser shows every sync, run, reject and field. The HTTP API serves /health/live,\n\
+    /health/ready, /metrics, /api/v1 (described by /api/v1/openapi.json) and /hooks/NAME. Callers need\n\
+    a token of `http.tokens` in outflow.yaml; without any, this machine alone is served.")]
 pub(crate) struct ServeArgs {
     /// Where the HTTP API listens; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8321", value_parser = address)]

@@ -51,6 +51,8 @@ impl Change {
             (Trouble::Guarded, false) => "was stopped by a guard",
             (Trouble::Credentials, false) => "was refused its credentials",
             (Trouble::Failed, false) => "failed",
+            (Trouble::Unreported, false) => "has results that could not be written to `report_to`",
+            (Trouble::Unreported, true) => "is reported again",
             (_, true) => "has recovered",
         };
         format!("Outflow: sync {} {what}. {}", self.sync, self.message)
@@ -118,6 +120,25 @@ impl Alarm {
             }
             _ => self.close(sync, Trouble::Late, now_ms),
         }
+    }
+
+    /// The results of a sync's run could not be written to `report_to`.
+    pub(super) fn unreported(&mut self, sync: &str, reason: &str, now_ms: i64) -> Option<Change> {
+        let message = format!("{reason}; they wait, and the next run writes them too");
+        self.open(sync, Trouble::Unreported, None, message, now_ms)
+    }
+
+    /// All results are where they belong.
+    pub(super) fn reported(&mut self, now_ms: i64) -> Vec<Change> {
+        let waiting = self
+            .open
+            .keys()
+            .filter(|(_, trouble)| *trouble == Trouble::Unreported);
+        let syncs: Vec<String> = waiting.map(|(sync, _)| sync.clone()).collect();
+        let over = syncs
+            .iter()
+            .map(|sync| self.close(sync, Trouble::Unreported, now_ms));
+        over.flatten().collect()
     }
 
     /// Forgets syncs that are gone; nobody is told.
@@ -215,6 +236,7 @@ mod tests {
             sync: "customers".into(),
             run_id: 7,
             status,
+            keys: None,
             tally: Tally::default(),
             removals: 0,
             duration: Duration::ZERO,
@@ -279,6 +301,26 @@ mod tests {
         let over = alarm.ended(&report(RunStatus::Ok, None), 300);
         assert_eq!(told(&over), [(Trouble::Late, true)]);
         assert_eq!(alarm.watch("customers", Some(300), Some(400), 301), None);
+    }
+
+    #[test]
+    fn results_that_wait_are_told_once_and_so_is_their_delivery() {
+        let mut alarm = Alarm::default();
+        let change = alarm
+            .unreported("customers", "/reports cannot be written: no space", 1)
+            .unwrap();
+        assert_eq!(
+            change.line(),
+            "Outflow: sync customers has results that could not be written to `report_to`. \
+             /reports cannot be written: no space; they wait, and the next run writes them too"
+        );
+        assert_eq!(alarm.unreported("customers", "/reports", 2), None);
+        assert!(
+            alarm.ended(&report(RunStatus::Ok, None), 3).is_empty(),
+            "the run is another matter"
+        );
+        assert_eq!(told(&alarm.reported(4)), [(Trouble::Unreported, true)]);
+        assert!(alarm.reported(5).is_empty());
     }
 
     #[test]

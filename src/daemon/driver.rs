@@ -17,11 +17,14 @@ use super::handle::{AskError, Command, Handle, Reloaded};
 use super::live::{Ended, Live, Stage};
 use super::notify::Messenger;
 use super::plans::{limits, past, plan, schedule_text};
+use super::reporting::{Moved, Reporting};
 use super::rhythm::BadSchedule;
 use super::timetable::{Cause, Outcome, Refused, Start, Timetable};
+use super::waiting::Waiting;
 use super::watchman::Watchman;
-use crate::deliver::{Clock, Policy};
+use crate::deliver::{Clock, Policy, off_worker};
 use crate::project::Loaded;
+use crate::reports::ReportError;
 use crate::state::{Pause, StateError, Store};
 use crate::sync::prepare;
 use crate::sync::quota::Quotas;
@@ -84,8 +87,8 @@ struct Running {
 
 /// The daemon. See the module.
 pub struct Daemon {
-    settings: Settings,
-    timetable: Timetable,
+    pub(super) settings: Settings,
+    pub(super) timetable: Timetable,
     quotas: Arc<Quotas>,
     live: Arc<Live>,
     edition: watch::Sender<Arc<Edition>>,
@@ -95,7 +98,10 @@ pub struct Daemon {
     running: HashMap<Id, Running>,
     /// Who follows a run that waits for its turn.
     queued: HashMap<String, watch::Sender<Stage>>,
+    /// Rows that were asked for.
+    pub(super) waiting: Waiting,
     watchman: Watchman,
+    reporting: Reporting,
 }
 
 impl Daemon {
@@ -121,6 +127,7 @@ impl Daemon {
             commands: sender,
         };
         let watchman = Watchman::new(Arc::clone(&settings.store))?;
+        let reporting = Reporting::new(Arc::clone(&settings.store), settings.workers.clone());
         let mut daemon = Self {
             timetable: Timetable::new(limits(&settings.edition.project)),
             files: Watch::new(&settings.root, &settings.edition),
@@ -132,10 +139,13 @@ impl Daemon {
             runs: JoinSet::new(),
             running: HashMap::new(),
             queued: HashMap::new(),
+            waiting: Waiting::default(),
             watchman,
+            reporting,
         };
         daemon.close_cut_off()?;
         let first = daemon.settings.edition.clone();
+        daemon.reporting.begin(&first.project);
         daemon.adopt(first)?;
         Ok((daemon, handle))
     }
@@ -187,6 +197,7 @@ impl Daemon {
                 biased;
                 _ = stop.wait_for(|asked| *asked) => break,
                 Some(over) = self.runs.join_next_with_id(), if !self.runs.is_empty() => self.over(over),
+                Some(over) = self.reporting.moved(), if self.reporting.is_moving() => self.moved(over),
                 Some(command) = self.commands.recv() => self.obey(command),
                 Some(()) = reload.recv() => {
                     self.reload();
@@ -199,23 +210,30 @@ impl Daemon {
 
     fn launch(&mut self, start: Start, now_ms: i64) {
         let Start { sync, cause } = start;
-        let stage = self
-            .queued
-            .remove(&sync)
-            .unwrap_or_else(|| watch::Sender::new(Stage::Queued));
         let project = Arc::clone(&self.edition.borrow().project);
         let Some(spec) = project.sync(&sync).cloned() else {
             // The timetable knows the syncs of this very project.
             self.timetable.ended(&sync, Outcome::Failed, now_ms);
             return;
         };
+        let (stage, keys) = if cause == Cause::Rows {
+            let Some(batch) = self.next_rows(&spec, now_ms) else {
+                self.timetable.ended(&sync, Outcome::Cancelled, now_ms);
+                return;
+            };
+            (batch.stage, Some(batch.keys))
+        } else {
+            let stage = self.queued.remove(&sync);
+            (stage.unwrap_or_else(|| watch::Sender::new(Stage::Queued)), None)
+        };
         tracing::info!(sync, cause = cause.word(), "run starts");
         self.live.begin(&sync, cause, now_ms, stage);
         let destination = spec.destination.clone();
         let (stop, asked) = watch::channel(false);
+        let reporter = self.reporting.reporter();
         let runner = Runner {
             stage: prepare::Stage {
-                project,
+                project: Arc::clone(&project),
                 store: Arc::clone(&self.settings.store),
                 clock: Arc::clone(&self.settings.clock),
                 progress: Arc::clone(&self.live) as Arc<dyn crate::sync::progress::Progress>,
@@ -224,10 +242,18 @@ impl Daemon {
             policy: self.settings.policy,
             stop: asked,
         };
-        let task = self.runs.spawn_on(
-            async move { (cause, runner.run(&spec).await) },
-            &self.settings.workers,
-        );
+        let work = async move {
+            let report = match &keys {
+                Some(keys) => runner.run_keys(&spec, keys).await,
+                None => runner.run(&spec).await,
+            };
+            // Before the sync can run again.
+            if let Err(error) = off_worker(|| reporter.note(&project, report.run_id)) {
+                tracing::error!(sync = report.sync, %error, "the run cannot be noted for `report_to`; the next run tries again");
+            }
+            (cause, report)
+        };
+        let task = self.runs.spawn_on(work, &self.settings.workers);
         let running = Running {
             sync,
             destination,
@@ -262,6 +288,7 @@ impl Daemon {
         let outcome = outcome(&report, running.cancelled, stopping);
         tell(&report);
         let owed_ms = self.timetable.ended(&running.sync, outcome, now_ms);
+        let owed_ms = self.debt_ms(&running.sync, owed_ms, now_ms);
         if let Err(error) = self.settings.store.owe(&running.sync, owed_ms) {
             tracing::error!(sync = running.sync, %error, "cannot write down when the run goes on");
         }
@@ -274,7 +301,19 @@ impl Daemon {
         self.watchman
             .ended(&self.edition.borrow().project.alerts, &ended.report, now_ms);
         (self.settings.ended)(&ended);
+        self.reporting
+            .ended(&self.edition.borrow().project, &running.sync);
         self.live.end(&running.sync, Stage::Ended(ended));
+    }
+
+    fn moved(&mut self, over: Result<Result<usize, ReportError>, JoinError>) {
+        let project = Arc::clone(&self.edition.borrow().project);
+        let now_ms = self.settings.clock.now_ms();
+        match self.reporting.over(over, &project) {
+            Moved::All => self.watchman.reported(&project.alerts, now_ms),
+            Moved::Some => {}
+            Moved::Not(syncs, reason) => self.watchman.unreported(&project.alerts, &syncs, &reason, now_ms),
+        }
     }
 
     fn obey(&mut self, command: Command) {
@@ -291,6 +330,14 @@ impl Daemon {
                         .subscribe()
                 });
                 let _ = reply.send(answer);
+            }
+            Command::Rows {
+                sync,
+                keys,
+                by,
+                reply,
+            } => {
+                let _ = reply.send(self.ask_rows(&sync, keys, &by, now_ms));
             }
             Command::Pause { sync, by, reply } => {
                 let pause = Pause { at_ms: now_ms, by };
@@ -313,15 +360,14 @@ impl Daemon {
                 syncs,
                 reply,
             } => {
-                let taken = self
-                    .settings
-                    .store
-                    .take_call(&hook, &print, &syncs, now_ms, since_ms);
+                let names: Vec<String> = syncs.iter().map(|hooked| hooked.sync.clone()).collect();
+                let store = &self.settings.store;
+                let taken = store.take_call(&hook, &print, &names, now_ms, since_ms);
                 if matches!(taken, Ok(true)) {
                     tracing::info!(hook, "hook called");
-                    for sync in &syncs {
+                    for hooked in syncs {
                         // Hooks name syncs of this very project.
-                        let _ = self.timetable.owe(sync, now_ms);
+                        let _ = self.hooked(hooked, now_ms);
                     }
                 }
                 let _ = reply.send(taken.map_err(AskError::from));
@@ -350,6 +396,7 @@ impl Daemon {
         if let Some(pause) = pause {
             tracing::info!(sync, by = pause.by, "paused");
             self.drop_queued(sync);
+            self.withdraw_rows(sync);
         }
         Ok(())
     }
@@ -360,6 +407,7 @@ impl Daemon {
         }
         let mut found = self.timetable.withdraw(sync);
         self.drop_queued(sync);
+        found |= self.withdraw_rows(sync);
         for running in self.running.values_mut().filter(|one| one.sync == sync) {
             running.cancelled = true;
             running.stop.send_replace(true);
@@ -444,6 +492,7 @@ impl Daemon {
             }
             stays
         });
+        self.waiting.retain(|sync| edition.project.sync(sync).is_some());
         self.edition.send_replace(Arc::new(edition));
         Ok(())
     }
@@ -475,6 +524,9 @@ impl Daemon {
         for (_, stage) in self.queued.drain() {
             stage.send_replace(Stage::Dropped);
         }
+        self.leave_rows(self.settings.clock.now_ms());
+        let project = Arc::clone(&self.edition.borrow().project);
+        self.reporting.settle(&project).await;
         tracing::info!("stopped");
     }
 

@@ -11,6 +11,7 @@ use super::timetable::{Refused, Standing};
 use crate::deliver::Clock;
 use crate::project::Problem;
 use crate::state::{StateError, Store};
+use crate::sync::asked::AskedKeys;
 use crate::sync::quota::Quotas;
 
 /// The daemon for everyone but itself: what may be read at any time, and a way to ask.
@@ -37,6 +38,9 @@ pub enum AskError {
     /// It is paused.
     #[error("the sync is paused")]
     Paused,
+    /// More rows wait for their turn than may.
+    #[error("too many rows wait for their turn already")]
+    Busy,
     /// Nothing to stop.
     #[error("the sync neither runs nor waits for its turn")]
     Idle,
@@ -66,11 +70,26 @@ pub enum Reloaded {
     Kept(Vec<Problem>),
 }
 
+/// A sync that a hook's call starts.
+#[derive(Clone, Debug)]
+pub struct HookedSync {
+    /// Its name.
+    pub sync: String,
+    /// The rows the call names; none = the whole model.
+    pub keys: Option<AskedKeys>,
+}
+
 pub(super) type Reply<T> = oneshot::Sender<Result<T, AskError>>;
 
 pub(super) enum Command {
     Run {
         sync: String,
+        by: String,
+        reply: Reply<watch::Receiver<Stage>>,
+    },
+    Rows {
+        sync: String,
+        keys: AskedKeys,
         by: String,
         reply: Reply<watch::Receiver<Stage>>,
     },
@@ -93,7 +112,7 @@ pub(super) enum Command {
         hook: String,
         print: Vec<u8>,
         since_ms: i64,
-        syncs: Vec<String>,
+        syncs: Vec<HookedSync>,
         reply: Reply<bool>,
     },
     Standings {
@@ -118,6 +137,27 @@ impl Handle {
     pub async fn run(&self, sync: &str, by: &str) -> Result<watch::Receiver<Stage>, AskError> {
         let (sync, by) = (sync.to_owned(), by.to_owned());
         self.ask(|reply| Command::Run { sync, by, reply }).await
+    }
+
+    /// Has a sync run for the rows with these keys, as soon as it may. Calls that come close together are
+    /// one run; what comes back follows it.
+    ///
+    /// # Errors
+    /// When there is no such sync, it is paused, too many rows wait, or the daemon stops.
+    pub async fn rows(
+        &self,
+        sync: &str,
+        keys: AskedKeys,
+        by: &str,
+    ) -> Result<watch::Receiver<Stage>, AskError> {
+        let (sync, by) = (sync.to_owned(), by.to_owned());
+        self.ask(|reply| Command::Rows {
+            sync,
+            keys,
+            by,
+            reply,
+        })
+        .await
     }
 
     /// Pauses a sync until it is resumed, over restarts. A run under way goes on.
@@ -158,7 +198,7 @@ impl Handle {
         &self,
         hook: &str,
         print: Vec<u8>,
-        syncs: Vec<String>,
+        syncs: Vec<HookedSync>,
         since_ms: i64,
     ) -> Result<bool, AskError> {
         let hook = hook.to_owned();

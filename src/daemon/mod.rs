@@ -12,17 +12,21 @@ mod edition;
 mod ends;
 mod handle;
 mod live;
+mod mail;
 mod notify;
 mod plans;
 mod queue;
+mod reporting;
 pub mod rhythm;
+mod rows;
 #[cfg(test)]
 mod simulation;
 pub mod timetable;
+mod waiting;
 mod watchman;
 
 pub use driver::{Daemon, DaemonError, Listener, Settings};
 pub use edition::{Broken, Edition};
-pub use handle::{AskError, Handle, Reloaded};
+pub use handle::{AskError, Handle, HookedSync, Reloaded};
 pub use live::{Ended, Live, LiveRun, Phase, Stage};
-pub use notify::send;
+pub use notify::{Sent, send};

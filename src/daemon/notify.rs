@@ -7,18 +7,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use outflow_sdk::http::{Exchange, HttpRequest, MAX_ANSWER};
+use outflow_sdk::secret::Secret;
 use ring::hmac;
 use serde_json::json;
 use tokio::sync::{Notify, watch};
 
 use super::alarm::Change;
 use super::edition::Edition;
+use super::mail;
 use crate::deliver::Clock;
-use crate::project::{AlertKind, AlertTarget};
+use crate::project::{AlertTarget, AlertWay};
 use crate::state::{Notice, StateError, Store};
 
-/// Time between two tries of what could not be sent.
+/// Time until what could not be sent is tried again; it doubles each time.
 const AGAIN: Duration = Duration::from_secs(30);
+const AGAIN_AT_MOST: Duration = Duration::from_secs(900);
 
 /// A message that could not be sent for so long is of no use any more, milliseconds.
 const TOO_OLD_MS: i64 = 86_400_000;
@@ -28,9 +31,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a target is sent about a change.
 pub(super) fn text(target: &AlertTarget, change: &Change) -> String {
-    match target.kind {
-        AlertKind::Slack => json!({ "text": change.line() }).to_string(),
-        AlertKind::Webhook => {
+    match target.way {
+        AlertWay::Slack { .. } => json!({ "text": change.line() }).to_string(),
+        AlertWay::Webhook { .. } | AlertWay::Email(_) => {
             let mut document = serde_json::to_value(change).unwrap_or_default();
             if let Some(object) = document.as_object_mut() {
                 object.insert("text".into(), change.line().into());
@@ -38,6 +41,15 @@ pub(super) fn text(target: &AlertTarget, change: &Change) -> String {
             document.to_string()
         }
     }
+}
+
+/// How a message was taken.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// By everybody.
+    All,
+    /// By some; whom it did not reach, and why. Sending it again would reach the others twice.
+    Partly(String),
 }
 
 /// Sends one message.
@@ -49,9 +61,23 @@ pub async fn send(
     target: &AlertTarget,
     text: &str,
     now_ms: i64,
-) -> Result<(), String> {
+) -> Result<Sent, String> {
+    match &target.way {
+        AlertWay::Slack { url } => post(exchange, url, None, text, now_ms).await,
+        AlertWay::Webhook { url, secret } => post(exchange, url, secret.as_ref(), text, now_ms).await,
+        AlertWay::Email(settings) => mail::send(settings, text, now_ms).await,
+    }
+}
+
+async fn post(
+    exchange: &dyn Exchange,
+    url: &Secret,
+    secret: Option<&Secret>,
+    text: &str,
+    now_ms: i64,
+) -> Result<Sent, String> {
     let mut headers = vec![("content-type", "application/json".to_owned())];
-    if let Some(secret) = &target.secret {
+    if let Some(secret) = secret {
         let timestamp = (now_ms / 1_000).to_string();
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
         let tag = hmac::sign(&key, format!("{timestamp}.{text}").as_bytes());
@@ -61,14 +87,14 @@ pub async fn send(
     }
     let request = HttpRequest {
         method: "POST",
-        url: target.url.expose().to_owned(),
+        url: url.expose().to_owned(),
         headers,
         body: Bytes::copy_from_slice(text.as_bytes()),
         timeout: TIMEOUT,
         max_answer: MAX_ANSWER,
     };
     match exchange.exchange(request).await {
-        Ok(answer) if (200..300).contains(&answer.status) => Ok(()),
+        Ok(answer) if (200..300).contains(&answer.status) => Ok(Sent::All),
         Ok(answer) => Err(format!("it answered {}", answer.status)),
         Err(error) => Err(error.to_string()),
     }
@@ -86,6 +112,7 @@ pub(super) struct Messenger {
 
 impl Messenger {
     pub(super) async fn run(self) {
+        let mut wait = AGAIN;
         loop {
             let left = match self.send_all().await {
                 Ok(left) => left,
@@ -96,7 +123,7 @@ impl Messenger {
             };
             let again = async {
                 if left {
-                    tokio::time::sleep(AGAIN).await;
+                    tokio::time::sleep(wait).await;
                 } else {
                     std::future::pending::<()>().await;
                 }
@@ -105,6 +132,7 @@ impl Messenger {
                 () = self.news.notified() => {}
                 () = again => {}
             }
+            wait = if left { AGAIN_AT_MOST.min(wait * 2) } else { AGAIN };
         }
     }
 
@@ -135,8 +163,13 @@ impl Messenger {
             .find(|target| target.name == notice.target);
         let Some(target) = target else { return true };
         let now_ms = self.clock.now_ms();
-        let Err(reason) = send(self.exchange.as_ref(), target, &notice.text, now_ms).await else {
-            return true;
+        let reason = match send(self.exchange.as_ref(), target, &notice.text, now_ms).await {
+            Ok(Sent::All) => return true,
+            Ok(Sent::Partly(reason)) => {
+                tracing::warn!(alert = notice.target, reason, "an alert did not reach everybody");
+                return true;
+            }
+            Err(reason) => reason,
         };
         let too_old = now_ms - notice.written_ms > TOO_OLD_MS;
         tracing::warn!(
@@ -157,7 +190,6 @@ mod tests {
 
     use async_trait::async_trait;
     use outflow_sdk::http::{ExchangeError, HttpResponse};
-    use outflow_sdk::secret::Secret;
 
     use super::*;
     use crate::project::Trouble;
@@ -180,12 +212,17 @@ mod tests {
         }
     }
 
-    fn target(kind: AlertKind, secret: Option<&str>) -> AlertTarget {
+    fn target(secret: Option<&str>) -> AlertTarget {
+        let url = Secret::new("https://hooks.example/T0/secret-path");
         AlertTarget {
             name: "team".into(),
-            kind,
-            url: Secret::new("https://hooks.example/T0/secret-path"),
-            secret: secret.map(Secret::new),
+            way: match secret.map(Secret::new) {
+                Some(secret) => AlertWay::Webhook {
+                    url,
+                    secret: Some(secret),
+                },
+                None => AlertWay::Slack { url },
+            },
             on: Trouble::ALL.to_vec(),
             syncs: None,
         }
@@ -197,7 +234,7 @@ mod tests {
             status: 200,
             ..Wall::default()
         };
-        let target = target(AlertKind::Webhook, Some("k"));
+        let target = target(Some("k"));
         send(&wall, &target, "{\"a\":1}", 1_800_000_000_500)
             .await
             .unwrap();
@@ -222,9 +259,7 @@ mod tests {
             status: 404,
             ..Wall::default()
         };
-        let reason = send(&wall, &target(AlertKind::Slack, None), "{}", 0)
-            .await
-            .unwrap_err();
+        let reason = send(&wall, &target(None), "{}", 0).await.unwrap_err();
         assert_eq!(reason, "it answered 404");
     }
 }

@@ -37,10 +37,7 @@ pub(super) fn plan(spec: &SyncSpec) -> Result<Plan, DaemonError> {
 /// What the state knows of a sync from before.
 pub(super) fn past(store: &Store, spec: &SyncSpec, plan: &Plan, now_ms: i64) -> Result<Past, DaemonError> {
     let timing = store.follow(&spec.name, &schedule_text(spec), now_ms)?;
-    let last_start_ms = store
-        .history(Some(&spec.name), 1)?
-        .first()
-        .map(|run| run.started_ms);
+    let last_start_ms = store.last_whole_run(&spec.name)?.map(|run| run.started_ms);
     let mut succeeded = BTreeSet::new();
     if let Rhythm::After(parents) = &plan.rhythm {
         let after = last_start_ms.map_or(timing.since_ms, |last| last.max(timing.since_ms));

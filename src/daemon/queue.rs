@@ -39,7 +39,8 @@ impl Candidate<'_> {
             Priority::Normal => 1,
             Priority::High => 2,
         };
-        priority + i64::from(self.cause == Cause::Asked) + self.steps_waited(now_ms)
+        let asked = matches!(self.cause, Cause::Asked | Cause::Rows);
+        priority + i64::from(asked) + self.steps_waited(now_ms)
     }
 }
 

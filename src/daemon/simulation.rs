@@ -86,6 +86,7 @@ fn report(sync: &str, outcome: Outcome) -> RunReport {
         sync: sync.to_owned(),
         run_id: 1,
         status,
+        keys: None,
         tally: Tally::default(),
         removals: 0,
         duration: Duration::ZERO,

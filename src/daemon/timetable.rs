@@ -9,6 +9,8 @@
 //! * A sync that is due starts sooner or later, however busy the others are (see [`super::queue`]).
 //! * A paused sync starts nothing, whoever asks; what was due meanwhile runs once after it is resumed.
 //! * A run that the quota deferred goes on at the reset, and the times until then are part of it.
+//! * A run of some rows alone takes its turn like any other, before a run of the whole model that is due too,
+//!   but never twice in a row before it. It moves no time: what was due stays due.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -30,6 +32,8 @@ pub enum Cause {
     Resumed,
     /// Someone asked.
     Asked,
+    /// Someone asked for some of its rows.
+    Rows,
 }
 
 impl Cause {
@@ -40,6 +44,7 @@ impl Cause {
             Cause::Parents => "after",
             Cause::Resumed => "resumed",
             Cause::Asked => "asked",
+            Cause::Rows => "rows",
         }
     }
 }
@@ -137,6 +142,16 @@ struct Entry {
     followed_ms: i64,
     /// It was owed while it ran: what it owes, the run under way does not settle.
     owed_again: bool,
+    rows: RowsAsked,
+}
+
+/// Runs of some rows alone.
+#[derive(Clone, Copy, Debug, Default)]
+struct RowsAsked {
+    /// From when on the next one may start; none when no rows are asked for.
+    from_ms: Option<i64>,
+    /// Whether the run under way, or the last one, is one.
+    latest: bool,
 }
 
 /// The state machine. See the module.
@@ -170,9 +185,12 @@ impl Timetable {
         let mut before = std::mem::take(&mut self.entries);
         for plan in plans {
             let known = before.remove(&plan.sync);
-            let (running, asked_ms, owed_again) = match &known {
-                Some(entry) => (entry.running, entry.asked_ms, entry.owed_again),
-                None => (self.leaving.remove(&plan.sync).is_some(), None, false),
+            let (running, asked_ms, owed_again, rows) = match &known {
+                Some(entry) => (entry.running, entry.asked_ms, entry.owed_again, entry.rows),
+                None => {
+                    let running = self.leaving.remove(&plan.sync).is_some();
+                    (running, None, false, RowsAsked::default())
+                }
             };
             let mut past = past(&plan);
             if let Some(known) = known {
@@ -191,6 +209,7 @@ impl Timetable {
                 past,
                 running,
                 asked_ms,
+                rows,
             };
             self.entries.insert(entry.plan.sync.clone(), entry);
         }
@@ -212,6 +231,27 @@ impl Timetable {
         }
         entry.asked_ms.get_or_insert(now_ms);
         Ok(())
+    }
+
+    /// Has a sync run for some rows that somebody else keeps, from `from_ms` on, or earlier if others were
+    /// asked for before. What is asked `through_pause` waits for its end.
+    ///
+    /// # Errors
+    /// When there is no such sync, or it is paused.
+    pub fn ask_rows(&mut self, sync: &str, from_ms: i64, through_pause: bool) -> Result<(), Refused> {
+        let entry = self.entries.get_mut(sync).ok_or(Refused::Unknown)?;
+        if entry.past.paused && !through_pause {
+            return Err(Refused::Paused);
+        }
+        entry.rows.from_ms.get_or_insert(from_ms);
+        Ok(())
+    }
+
+    /// No rows of a sync are asked for any more.
+    pub fn withdraw_rows(&mut self, sync: &str) {
+        if let Some(entry) = self.entries.get_mut(sync) {
+            entry.rows.from_ms = None;
+        }
     }
 
     /// Has a sync run as soon as it may, and after the pause if it is paused: something changed that
@@ -257,7 +297,13 @@ impl Timetable {
             if let Outcome::Deferred(after) = outcome {
                 owed_ms = Some(now_ms.saturating_add(after.unwrap_or(RETRY_MS)));
             }
-            if std::mem::take(&mut entry.owed_again) {
+            let owed_again = std::mem::take(&mut entry.owed_again);
+            if entry.rows.latest {
+                // What the whole model owed before, some rows do not settle.
+                entry.past.owed_ms = [owed_ms, entry.past.owed_ms].into_iter().flatten().min();
+                return entry.past.owed_ms;
+            }
+            if owed_again {
                 owed_ms = Some(owed_ms.unwrap_or(now_ms).min(now_ms));
             }
             entry.past.owed_ms = owed_ms;
@@ -289,10 +335,15 @@ impl Timetable {
                 return starts;
             };
             entry.running = true;
-            entry.asked_ms = None;
-            entry.past.owed_ms = None;
-            entry.past.last_start_ms = Some(now_ms);
-            entry.past.succeeded.clear();
+            entry.rows.latest = cause == Cause::Rows;
+            if cause == Cause::Rows {
+                entry.rows.from_ms = None;
+            } else {
+                entry.asked_ms = None;
+                entry.past.owed_ms = None;
+                entry.past.last_start_ms = Some(now_ms);
+                entry.past.succeeded.clear();
+            }
             for connection in &entry.plan.connections {
                 self.served.insert(connection.clone(), self.turn);
             }
@@ -305,7 +356,8 @@ impl Timetable {
         self.entries
             .values()
             .filter(|entry| !entry.running && !entry.past.paused)
-            .filter_map(|entry| entry.timed_ms(now_ms))
+            .flat_map(|entry| [entry.timed_ms(now_ms), entry.rows.from_ms])
+            .flatten()
             .filter(|at| *at > now_ms)
             .min()
     }
@@ -381,6 +433,15 @@ impl Entry {
         if self.running || self.past.paused {
             return None;
         }
+        let whole = self.due_whole(now_ms);
+        match self.rows.from_ms.filter(|from_ms| *from_ms <= now_ms) {
+            Some(from_ms) if whole.is_none() || !self.rows.latest => Some((Cause::Rows, from_ms)),
+            _ => whole,
+        }
+    }
+
+    /// Why and since when the whole model should run.
+    fn due_whole(&self, now_ms: i64) -> Option<(Cause, i64)> {
         if let Some(asked_ms) = self.asked_ms {
             return Some((Cause::Asked, asked_ms));
         }

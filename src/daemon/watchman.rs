@@ -1,5 +1,6 @@
 //! Keeps the alarm with what it is judged by, and writes down whom to tell.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::Notify;
@@ -115,6 +116,10 @@ impl Watchman {
 
     /// A run ended.
     pub(super) fn ended(&mut self, targets: &[AlertTarget], report: &RunReport, now_ms: i64) {
+        // What became of some rows says nothing of the others, good or bad.
+        if report.keys.is_some() {
+            return;
+        }
         if matches!(report.status, RunStatus::Ok | RunStatus::Rejects)
             && let Some(one) = self.watched.iter_mut().find(|one| one.sync == report.sync)
         {
@@ -141,6 +146,27 @@ impl Watchman {
             };
             changes.extend(self.alarm.watch(&one.sync, one.fresh_ms, late_ms, now_ms));
         }
+        self.tell(targets, &changes, now_ms);
+    }
+
+    /// Results of these syncs wait for `report_to` to be written.
+    pub(super) fn unreported(
+        &mut self,
+        targets: &[AlertTarget],
+        syncs: &BTreeSet<String>,
+        reason: &str,
+        now_ms: i64,
+    ) {
+        let changes: Vec<Change> = syncs
+            .iter()
+            .filter_map(|sync| self.alarm.unreported(sync, reason, now_ms))
+            .collect();
+        self.tell(targets, &changes, now_ms);
+    }
+
+    /// No results wait.
+    pub(super) fn reported(&mut self, targets: &[AlertTarget], now_ms: i64) {
+        let changes = self.alarm.reported(now_ms);
         self.tell(targets, &changes, now_ms);
     }
 

@@ -2,18 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use outflow_sdk::print::KeyHash;
-use outflow_sdk::value::{Decimal, Value, days_since_epoch};
+use outflow_sdk::print::{KeyHash, Print};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::readings::{kinds, readings, spellings};
 use super::time::{iso, moment};
 use super::{Reject, Run, when};
 use crate::project::Project;
-use crate::state::{self, Attempt, RejectClass, RunId, RunRecord, RunStatus, StateError, Store, StoredRow};
+use crate::state::{
+    self, Attempt, RejectClass, RunId, RunRecord, RunStatus, StateError, Store, StoredRow, SyncState,
+};
 
-/// Most readings of a key text that are looked up.
-const READINGS: usize = 256;
+/// Most rows of one match value that are told about.
+const SAME_MATCH: usize = 20;
 
 /// Everything that is known of one row. Holds no value but its key, and the match value of a reject.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -34,7 +36,7 @@ pub struct Explanation {
     pub reject: Option<Reject>,
     /// The newest tries that ended without an acknowledgement.
     pub attempts: Vec<TriedOnce>,
-    /// The sync's last run.
+    /// The sync's last run of its whole model.
     pub last_run: Option<Run>,
 }
 
@@ -109,6 +111,59 @@ impl Explained {
             .iter()
             .map(|reading| printer.key(reading, &mut scratch))
             .collect();
+        Self::among(store, sync, key_text, state.as_ref(), keys).map(Some)
+    }
+
+    /// Looks rows up by their match value, such as an e-mail address, as the mapping has it now; the
+    /// first few of them. Their values are not in the state: they are found by their fingerprints, which
+    /// takes a look at every row of the sync.
+    ///
+    /// Gives none when the sync is not in the project, has never run, or matches by several fields.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn find_by_match(
+        project: &Project,
+        store: &Store,
+        sync: &str,
+        value: &str,
+    ) -> Result<Vec<Self>, StateError> {
+        let (Some(spec), Some(state)) = (project.sync(sync), store.sync(sync)?) else {
+            return Ok(Vec::new());
+        };
+        let [match_field] = spec.match_fields.as_slice() else {
+            return Ok(Vec::new());
+        };
+        let places = store.layouts()?.into_iter().filter_map(|(layout, fields)| {
+            let place = fields.iter().position(|field| field == match_field)?;
+            Some((layout, place))
+        });
+        let printer = store.printer();
+        let mut scratch = Vec::new();
+        let prints: Vec<Print> = spellings(value)
+            .iter()
+            .flat_map(|spelling| kinds(spelling))
+            .map(|value| printer.value(&value, &mut scratch).max(1))
+            .collect();
+        let mut keys = store.keys_with_print(state.id, &places.collect(), &prints, SAME_MATCH)?;
+        for spelling in spellings(value) {
+            keys.extend(store.rejects_with_match(state.id, &spelling, SAME_MATCH)?);
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        keys.into_iter()
+            .map(|key| Self::among(store, sync, value, Some(&state), vec![key]))
+            .collect()
+    }
+
+    /// What the state holds of the first of `keys` that it knows.
+    fn among(
+        store: &Store,
+        sync: &str,
+        key_text: &str,
+        state: Option<&SyncState>,
+        keys: Vec<KeyHash>,
+    ) -> Result<Self, StateError> {
         let mut found = Explained {
             sync: sync.to_owned(),
             key: keys.first().copied().unwrap_or_default(),
@@ -117,13 +172,13 @@ impl Explained {
             reject: None,
             fields: Vec::new(),
             attempts: Vec::new(),
-            last: store.history(Some(sync), 1)?.into_iter().next(),
+            last: store.last_whole_run(sync)?,
             job_since_ms: None,
         };
         let Some(state) = state else {
-            return Ok(Some(found));
+            return Ok(found);
         };
-        let mut ascending = keys.clone();
+        let mut ascending = keys;
         ascending.sort_unstable();
         let mut lookup = store.lookup(state.id)?;
         let jobs = store.open_jobs(state.id)?;
@@ -151,7 +206,12 @@ impl Explained {
             found.reject = reject;
             break;
         }
-        Ok(Some(found))
+        Ok(found)
+    }
+
+    /// Whether the state holds anything of it.
+    pub fn is_known(&self) -> bool {
+        self.row.is_some() || self.reject.is_some() || self.job_since_ms.is_some()
     }
 
     /// Why the row was or was not sent in the last run, in words.
@@ -208,13 +268,20 @@ impl Explained {
                 row.run
             ));
         }
+        if row.run > last.id {
+            return Ok(format!(
+                "sent and acknowledged in run {}, after the last run of the whole model ({})",
+                row.run, last.id
+            ));
+        }
         if row.run == last.id {
             return Ok(format!("sent and acknowledged in the last run ({})", last.id));
         }
         let later = store
             .history(Some(&found.sync), 1_000)?
             .iter()
-            .filter(|run| run.id > row.run && matches!(run.status, RunStatus::Ok | RunStatus::Rejects))
+            .filter(|run| run.id > row.run && run.keys.is_none())
+            .filter(|run| matches!(run.status, RunStatus::Ok | RunStatus::Rejects))
             .count();
         Ok(format!(
             "not sent in the last run ({}): nothing has changed since run {}, over {}",
@@ -266,97 +333,4 @@ impl Explained {
 fn completed(runs: usize) -> String {
     let plural = if runs == 1 { "" } else { "s" };
     format!("{runs} completed run{plural}")
-}
-
-/// The values a key text may stand for, most likely first: a model's key may be a number, a text, a
-/// date or a boolean, and a part of a composite key may hold a slash itself.
-fn readings(text: &str, parts: usize) -> Vec<Vec<Value>> {
-    let mut all: Vec<Vec<Value>> = Vec::new();
-    for split in splits(text, parts.max(1)) {
-        let mut combined: Vec<Vec<Value>> = vec![Vec::new()];
-        for part in split {
-            let kinds = kinds(part);
-            combined = combined
-                .into_iter()
-                .flat_map(|before| {
-                    kinds.iter().map(move |kind| {
-                        let mut next = before.clone();
-                        next.push(kind.clone());
-                        next
-                    })
-                })
-                .take(READINGS)
-                .collect();
-        }
-        all.extend(combined);
-        if all.len() >= READINGS {
-            break;
-        }
-    }
-    all
-}
-
-/// Every way to cut `text` at slashes into `parts` pieces.
-fn splits(text: &str, parts: usize) -> Vec<Vec<&str>> {
-    if parts == 1 {
-        return vec![vec![text]];
-    }
-    let mut all = Vec::new();
-    for (at, _) in text.match_indices('/') {
-        let (head, tail) = (&text[..at], &text[at + 1..]);
-        for mut rest in splits(tail, parts - 1) {
-            rest.insert(0, head);
-            all.push(rest);
-            if all.len() >= READINGS {
-                return all;
-            }
-        }
-    }
-    all
-}
-
-fn kinds(part: &str) -> Vec<Value> {
-    let mut kinds = Vec::new();
-    if let Some(number) = Decimal::parse(part) {
-        kinds.push(Value::Number(number));
-    }
-    kinds.push(Value::text(part));
-    if let Ok(date) = part.parse::<jiff::civil::Date>() {
-        kinds.push(Value::Date(days_since_epoch(date)));
-    }
-    if let Ok(instant) = part.parse::<jiff::Timestamp>() {
-        kinds.push(Value::Timestamp(instant.as_microsecond()));
-    }
-    match part.to_ascii_lowercase().as_str() {
-        "true" => kinds.push(Value::Bool(true)),
-        "false" => kinds.push(Value::Bool(false)),
-        _ => {}
-    }
-    kinds
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_text_is_read_as_every_kind_a_model_may_have() {
-        assert_eq!(
-            readings("42", 1),
-            [vec![Value::Number(Decimal::from(42))], vec![Value::text("42")]]
-        );
-        assert_eq!(readings("NO", 1), [vec![Value::text("NO")]]);
-        assert!(readings("2026-11-02", 1).contains(&vec![Value::Date(20_759)]));
-        assert!(readings("True", 1).contains(&vec![Value::Bool(true)]));
-        assert!(readings("-7.50", 1).contains(&vec![Value::Number(Decimal::new(-75, 1))]));
-    }
-
-    #[test]
-    fn a_composite_key_may_hold_slashes_of_its_own() {
-        assert_eq!(splits("a/b/c", 2), [vec!["a", "b/c"], vec!["a/b", "c"]]);
-        assert_eq!(splits("a", 2), Vec::<Vec<&str>>::new());
-        let wanted = vec![Value::text("eu/west"), Value::Number(Decimal::from(7))];
-        assert!(readings("eu/west/7", 2).contains(&wanted));
-        assert!(readings(&"1/".repeat(60), 30).len() <= 2 * READINGS, "bounded");
-    }
 }

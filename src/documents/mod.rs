@@ -5,6 +5,7 @@
 
 mod explanation;
 mod plan;
+mod readings;
 mod reject;
 mod run;
 mod standing;

@@ -66,6 +66,8 @@ pub struct Run {
     pub started: Option<String>,
     /// When it ended; null while it runs, and when it was cut off.
     pub finished: Option<String>,
+    /// How many keys it was asked for; null when it read the whole model.
+    pub keys: Option<u64>,
     #[serde(flatten)]
     /// The balanced ledger.
     pub rows: Buckets,
@@ -85,6 +87,7 @@ impl Run {
             status: run.status,
             started: iso(run.started_ms),
             finished: run.finished_ms.and_then(iso),
+            keys: run.keys,
             rows: (&run.tally).into(),
             duration_ms: run.finished_ms.map(took),
             error: run.error.as_ref().map(Wrong::of),
@@ -101,6 +104,8 @@ pub struct RunResult {
     pub run_id: RunId,
     /// How it ended.
     pub status: RunStatus,
+    /// How many keys it was asked for; null when it read the whole model.
+    pub keys: Option<u64>,
     #[serde(flatten)]
     /// The balanced ledger.
     pub rows: Buckets,
@@ -135,6 +140,7 @@ impl RunResult {
             sync: report.sync.clone(),
             run_id: report.run_id,
             status: report.status,
+            keys: report.keys,
             rows: (&report.tally).into(),
             removals_tried: report.removals,
             retries: report.retries,

@@ -8,7 +8,7 @@ use super::time::{iso, span};
 use crate::project::{Schedule, SyncSpec};
 use crate::state::{OpenJobs, RunId, RunRecord, RunStatus, StateError, Store};
 
-/// A sync's last run, freshness and open rejects.
+/// A sync's last run of its whole model, freshness and open rejects.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Standing {
     /// The sync.
@@ -52,7 +52,7 @@ impl Standing {
     /// When the state cannot be read.
     pub fn of(store: &Store, sync: &SyncSpec, now_ms: i64) -> Result<Self, StateError> {
         let state = store.sync(&sync.name)?;
-        let last = store.history(Some(&sync.name), 1)?.into_iter().next();
+        let last = store.last_whole_run(&sync.name)?;
         let fresh_ms = store.last_completed(&sync.name)?.and_then(|run| run.finished_ms);
         let jobs = match &state {
             Some(state) => OpenJobs::of(&store.open_jobs(state.id)?),

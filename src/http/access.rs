@@ -3,7 +3,7 @@
 //! With `http.tokens` every caller but the health checks needs one, on loopback too. Without, only
 //! this machine is served: the address must be a loopback one, and so must the name the caller used
 //! for it, or any web page could reach us through a name of its own that leads here. A browser's
-//! request that changes something must come from a page of ours: there is none elsewhere.
+//! request that changes something must come from a page of ours.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -59,20 +59,57 @@ fn admit(
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<Caller, Refusal> {
-    if method != Method::GET && foreign_page(headers) {
-        return Err(Refusal::new(
-            StatusCode::FORBIDDEN,
-            "foreign_origin",
-            "a web page of another origin may not change anything",
-        ));
+    if method != Method::GET {
+        from_here(headers)?;
     }
+    let (caller, granted) = identify(tokens, loopback, headers)?;
+    enough(granted, role)?;
+    Ok(caller)
+}
+
+/// Lets a request pass unless a browser says that another site's page sends it.
+pub(super) fn from_here(headers: &HeaderMap) -> Result<(), Refusal> {
+    if !foreign_page(headers) {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        StatusCode::FORBIDDEN,
+        "foreign_origin",
+        "a web page of another origin may not change anything",
+    ))
+}
+
+/// Whether a role suffices for what another is asked for.
+pub(super) fn enough(granted: Role, needed: Role) -> Result<(), Refusal> {
+    if granted >= needed {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        StatusCode::FORBIDDEN,
+        "role",
+        "the token's role may not do this",
+    ))
+}
+
+/// Who calls by the token in the header, and in which role; without tokens, whoever is on this machine.
+pub(super) fn identify(
+    tokens: &[ApiToken],
+    loopback: bool,
+    headers: &HeaderMap,
+) -> Result<(Caller, Role), Refusal> {
     if tokens.is_empty() {
-        return open(loopback, headers);
+        return open(loopback, headers).map(|caller| (caller, Role::Admin));
     }
     let presented = bearer(headers).ok_or_else(|| {
         Refusal::new(StatusCode::UNAUTHORIZED, "no_token", "a token is needed")
             .hint("send `Authorization: Bearer TOKEN`; tokens are in `http.tokens` of outflow.yaml")
     })?;
+    let token = known(tokens, presented)?;
+    Ok((Caller(token.name.clone()), token.role))
+}
+
+/// The token of this text.
+pub(super) fn known<'t>(tokens: &'t [ApiToken], presented: &str) -> Result<&'t ApiToken, Refusal> {
     let digest = ApiToken::digest_of(presented);
     // Every token is compared, so that the time taken does not tell which one came near.
     let mut found = None;
@@ -81,16 +118,7 @@ fn admit(
             found = Some(token);
         }
     }
-    let token = found
-        .ok_or_else(|| Refusal::new(StatusCode::UNAUTHORIZED, "wrong_token", "the token is not known"))?;
-    if token.role < role {
-        return Err(Refusal::new(
-            StatusCode::FORBIDDEN,
-            "role",
-            "the token's role may not do this",
-        ));
-    }
-    Ok(Caller(token.name.clone()))
+    found.ok_or_else(|| Refusal::new(StatusCode::UNAUTHORIZED, "wrong_token", "the token is not known"))
 }
 
 /// Without tokens: this machine alone.

@@ -7,6 +7,7 @@ use tokio::sync::{Semaphore, broadcast, watch};
 
 use super::asked::AskedRuns;
 use super::metrics::Metrics;
+use super::pages::Pages;
 use super::refusal::Refusal;
 use crate::daemon::{Ended, Handle};
 use crate::state::{StateError, Store};
@@ -29,6 +30,8 @@ pub struct App {
     pub(super) ended: broadcast::Sender<Arc<Ended>>,
     /// Runs asked for under a key of the caller's.
     pub(super) asked: AskedRuns,
+    /// Who looks at pages, and what they show beside the state.
+    pub(super) pages: Pages,
     /// Whether only this machine can reach us.
     pub(super) loopback: bool,
     /// True when the daemon is to stop.
@@ -54,6 +57,7 @@ impl App {
             plans: Semaphore::new(PLANS),
             metrics,
             ended,
+            pages: Pages::default(),
             loopback: address.is_loopback(),
             stop,
         })

@@ -9,6 +9,7 @@ use tokio::sync::{Mutex, watch};
 use super::refusal::Refusal;
 use crate::daemon::{Handle, Stage};
 use crate::state::{AskedRun, Store};
+use crate::sync::asked::AskedKeys;
 
 /// How long a key is remembered, milliseconds.
 const REMEMBERED_MS: i64 = 86_400_000;
@@ -21,7 +22,7 @@ pub(super) struct AskedRuns {
 }
 
 struct Following {
-    sync: String,
+    what: (String, u64),
     asked_ms: i64,
     stage: watch::Receiver<Stage>,
 }
@@ -34,11 +35,12 @@ impl AskedRuns {
         }
     }
 
-    /// The run this key asked for; the first call starts it.
+    /// The run this key asked for, of some rows or of the whole model; the first call starts it.
     pub(super) async fn run(
         &self,
         daemon: &Handle,
         sync: &str,
+        rows: Option<AskedKeys>,
         by: &str,
         key: &str,
     ) -> Result<watch::Receiver<Stage>, Refusal> {
@@ -48,29 +50,34 @@ impl AskedRuns {
             xxhash_rust::xxh3::xxh3_128(format!("{by}\n{key}").as_bytes())
         );
         let now_ms = daemon.clock.now_ms();
+        let what = (sync, rows.as_ref().map_or(0, |rows| rows.print().max(1)));
         let mut now = self.now.lock().await;
         now.retain(|_, known| now_ms - known.asked_ms < REMEMBERED_MS);
         if let Some(known) = now.get(&key) {
-            same(&known.sync, sync)?;
+            same((known.what.0.as_str(), known.what.1), what)?;
             return Ok(known.stage.clone());
         }
         if let Some(known) = self.store.asked_run(&key, now_ms - REMEMBERED_MS)? {
-            same(&known.sync, sync)?;
+            same((known.sync.as_str(), known.body), what)?;
             // Without a number it never started: the process ended before, and it is asked for anew.
             if let Some(run) = known.run.map(|run| self.store.run(run)).transpose()?.flatten() {
                 return Ok(watch::Sender::new(Stage::Past(Arc::new(run))).subscribe());
             }
         }
-        let stage = daemon.run(sync, by).await?;
+        let stage = match rows {
+            Some(rows) => daemon.rows(sync, rows, by).await?,
+            None => daemon.run(sync, by).await?,
+        };
         let asked = AskedRun {
             sync: sync.to_owned(),
+            body: what.1,
             asked_ms: now_ms,
             run: None,
         };
         self.store.remember_asked(&key, &asked, now_ms - REMEMBERED_MS)?;
         tokio::spawn(number(Arc::clone(&self.store), key.clone(), stage.clone()));
         let following = Following {
-            sync: sync.to_owned(),
+            what: (sync.to_owned(), what.1),
             asked_ms: now_ms,
             stage: stage.clone(),
         };
@@ -79,14 +86,14 @@ impl AskedRuns {
     }
 }
 
-fn same(known: &str, sync: &str) -> Result<(), Refusal> {
-    if known == sync {
+fn same(known: (&str, u64), asked: (&str, u64)) -> Result<(), Refusal> {
+    if known == asked {
         return Ok(());
     }
     Err(Refusal::new(
         StatusCode::UNPROCESSABLE_ENTITY,
         "idempotency_key_reused",
-        "this Idempotency-Key was used for another sync",
+        "this Idempotency-Key was used for another sync or other rows",
     ))
 }
 

@@ -35,7 +35,7 @@ pub(super) struct Trigger {
 
 impl Trigger {
     /// How long the caller waits for the run to end.
-    fn wait(&self) -> Result<Duration, Refusal> {
+    pub(super) fn wait(&self) -> Result<Duration, Refusal> {
         let wait = match self.wait.as_deref() {
             None | Some("false" | "0") => Duration::ZERO,
             Some("" | "true") => USUAL_WAIT,
@@ -64,8 +64,13 @@ pub(super) async fn trigger(
     let wait = understood(query)?.wait()?;
     let stage = match key(&headers)? {
         None => app.handle.run(&sync, &by).await?,
-        Some(key) => app.asked.run(&app.handle, &sync, &by, key).await?,
+        Some(key) => app.asked.run(&app.handle, &sync, None, &by, key).await?,
     };
+    Ok(followed(sync, stage, wait).await)
+}
+
+/// The answer about a run that was asked for, once it has ended or after so long.
+pub(super) async fn followed(sync: String, stage: watch::Receiver<Stage>, wait: Duration) -> Response {
     let stage = settled(stage, wait).await;
     let ended = matches!(stage, Stage::Ended(_) | Stage::Dropped);
     let status = if ended {
@@ -73,11 +78,11 @@ pub(super) async fn trigger(
     } else {
         StatusCode::ACCEPTED
     };
-    Ok((status, Json(triggered(sync, &stage))).into_response())
+    (status, Json(triggered(sync, &stage))).into_response()
 }
 
 /// `Idempotency-Key`, if there is one.
-fn key(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+pub(super) fn key(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     let Some(value) = headers.get("idempotency-key") else {
         return Ok(None);
     };

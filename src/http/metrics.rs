@@ -330,6 +330,7 @@ mod tests {
             sync: "customers".into(),
             run_id: 7,
             status: RunStatus::Rejects,
+            keys: None,
             tally: Tally {
                 read: 12,
                 created: 9,

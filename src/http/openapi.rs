@@ -81,6 +81,14 @@ fn operation(route: &Route, schemas: &mut SchemaGenerator, refusal: &Value) -> V
         "parameters": parameters,
         "responses": responses,
     });
+    if let (Some(body), Value::Object(operation)) = (route.body, &mut operation) {
+        let schema = body(schemas).to_value();
+        let content = json!({ "application/json": { "schema": schema } });
+        operation.insert(
+            "requestBody".into(),
+            json!({ "required": true, "content": content }),
+        );
+    }
     if let (Need::Role(role), Value::Object(operation)) = (route.need, &mut operation) {
         operation.insert("security".into(), json!([{ "token": [] }]));
         let role = serde_json::to_value(role).unwrap_or_default();
@@ -106,7 +114,7 @@ fn refusals(route: &Route) -> Vec<(String, &'static str)> {
         .iter()
         .any(|parameter| parameter.place == "query");
     if query || route.path.contains('{') {
-        add(400, "A parameter is not understood");
+        add(400, "A parameter or the body is not understood");
     }
     if matches!(route.need, Need::Role(_)) {
         add(401, "No token, or an unknown one");
@@ -124,6 +132,7 @@ fn refusals(route: &Route) -> Vec<(String, &'static str)> {
                 409 => "Not in its present state",
                 413 => "Too large",
                 422 => "It does not fit",
+                429 => "Too much waits for its turn",
                 502 => "The source or the destination failed",
                 _ => "Not now",
             },

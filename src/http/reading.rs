@@ -180,17 +180,22 @@ pub(super) async fn retry_rejects(
     State(app): State<Arc<App>>,
     Named(name): Named,
 ) -> Result<Json<Retried>, Refusal> {
-    if !in_project(&app, &name) {
+    let retried = retried(&app, &name).await?;
+    Ok(Json(Retried { retried }))
+}
+
+/// Has the next run of a sync try again what failed; gives how many rows there were.
+pub(super) async fn retried(app: &App, name: &str) -> Result<u64, Refusal> {
+    if !in_project(app, name) {
         return Err(Refusal::no_such_sync());
     }
-    let store = Arc::clone(&app.handle.store);
+    let (store, name) = (Arc::clone(&app.handle.store), name.to_owned());
     let now_ms = app.handle.clock.now_ms();
     let woken = tokio::task::spawn_blocking(move || match store.sync(&name)? {
         Some(state) => store.retry_failures(state.id, now_ms),
         None => Ok(0),
     });
-    let retried = woken.await.map_err(|_| Refusal::bug())??;
-    Ok(Json(Retried { retried }))
+    Ok(woken.await.map_err(|_| Refusal::bug())??)
 }
 
 /// Which row is asked about.

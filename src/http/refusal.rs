@@ -62,13 +62,16 @@ impl Refusal {
         )
     }
 
-    #[cfg(test)]
     pub(super) fn status(&self) -> StatusCode {
         self.status
     }
 
     pub(super) fn code(&self) -> &str {
         &self.error.code
+    }
+
+    pub(super) fn message(&self) -> &str {
+        &self.error.message
     }
 }
 
@@ -101,6 +104,12 @@ impl From<AskError> for Refusal {
             AskError::Unknown => Self::no_such_sync(),
             AskError::Paused => Self::new(StatusCode::CONFLICT, "paused", error.to_string())
                 .hint("POST /api/v1/syncs/{sync}/resume ends the pause"),
+            AskError::Busy => Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_rows_wait",
+                error.to_string(),
+            )
+            .hint("ask again later, or run the whole sync"),
             AskError::Idle => Self::new(StatusCode::CONFLICT, "not_running", error.to_string()),
             AskError::Stopping => Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", error.to_string()),
             AskError::State(error) => error.into(),

@@ -13,7 +13,7 @@ use tower_http::timeout::TimeoutLayer;
 
 use super::app::App;
 use super::refusal::Refusal;
-use super::{access, answers, control, events, health, hook, metrics, openapi, plan, reading};
+use super::{access, answers, control, events, health, hook, metrics, openapi, pages, plan, reading, rows};
 use crate::documents::{Explanation, Run};
 use crate::project::Role;
 
@@ -35,6 +35,8 @@ pub(super) struct Route {
     pub(super) need: Need,
     pub(super) summary: &'static str,
     pub(super) parameters: &'static [Parameter],
+    /// What the caller sends.
+    pub(super) body: Option<fn(&mut SchemaGenerator) -> Schema>,
     pub(super) answers: &'static [(u16, &'static str, Answer)],
     /// What it may refuse with, beside what every route of its kind may.
     pub(super) refusals: &'static [u16],
@@ -109,6 +111,32 @@ const fn parameter(name: &'static str, kind: &'static str, help: &'static str) -
 const LIMIT: Parameter = parameter("limit", "integer", "Most items [default: 100, at most 1000]");
 const SYNC: Parameter = parameter("sync", "string", "Only this sync");
 
+/// How to follow a run that is asked for.
+const FOLLOWING: &[Parameter] = &[
+    parameter(
+        "wait",
+        "string",
+        "`true`, or how long to wait for the run to end, such as `30s` [default: not at all, at most 1h]",
+    ),
+    Parameter {
+        place: "header",
+        ..parameter(
+            "Idempotency-Key",
+            "string",
+            "A key of yours: for a day, a second call with it follows the same run",
+        )
+    },
+];
+
+const FOLLOWED: &[(u16, &str, Answer)] = &[
+    (200, "The run ended", json::<answers::Triggered>()),
+    (
+        202,
+        "It waits for its turn, or runs",
+        json::<answers::Triggered>(),
+    ),
+];
+
 /// A route that looks at something.
 const fn look(
     name: &'static str,
@@ -125,6 +153,7 @@ const fn look(
         need: Need::Role(Role::Viewer),
         summary,
         parameters,
+        body: None,
         answers,
         refusals: &[],
         time: Time::Limited(PROMPT),
@@ -305,36 +334,28 @@ pub(super) const ROUTES: &[Route] = &[
         )
     },
     Route {
-        parameters: &[
-            parameter(
-                "wait",
-                "string",
-                "`true`, or how long to wait for the run to end, such as `30s` [default: not at all, at most 1h]",
-            ),
-            Parameter {
-                place: "header",
-                ..parameter(
-                    "Idempotency-Key",
-                    "string",
-                    "A key of yours: for a day, a second call with it follows the same run",
-                )
-            },
-        ],
+        parameters: FOLLOWING,
         refusals: &[409, 422],
         time: Time::Limited(WAITING),
         ..act(
             "trigger",
             "/api/v1/syncs/{sync}/trigger",
             "Run a sync as soon as it may; one that runs now runs once more afterwards",
-            &[
-                (200, "The run ended", json::<answers::Triggered>()),
-                (
-                    202,
-                    "It waits for its turn, or runs",
-                    json::<answers::Triggered>(),
-                ),
-            ],
+            FOLLOWED,
             || post(control::trigger),
+        )
+    },
+    Route {
+        parameters: FOLLOWING,
+        body: Some(|schemas| schemas.subschema_for::<rows::RowsAsked>()),
+        refusals: &[409, 413, 422, 429],
+        time: Time::Limited(WAITING),
+        ..act(
+            "rows",
+            "/api/v1/syncs/{sync}/rows",
+            "Bring some rows up to date at once; calls that come close together are one run",
+            FOLLOWED,
+            || post(rows::rows),
         )
     },
     act(
@@ -408,6 +429,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         router = router.route(route.path, handler);
     }
     router
+        .merge(pages::router(&app))
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn(careful))

@@ -173,6 +173,8 @@ mod tests {
             profile,
             secret: Secret::new(secret),
             syncs: vec!["customers".into()],
+            key: Vec::new(),
+            names_key: false,
         }
     }
 

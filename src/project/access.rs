@@ -43,6 +43,10 @@ pub(crate) struct HookKeys {
     /// The sync, or list of syncs, that a call starts.
     #[schemars(required)]
     pub(crate) syncs: Option<Names>,
+    /// Where in the call's JSON body the key of a row is, as a JSON pointer such as `/user/id`; for a key of
+    /// several columns a list of them in its order. Then a call brings that row alone up to date. For
+    /// `generic` and `segment`.
+    pub(crate) key: Option<Names>,
 }
 
 /// What a caller of the API may do; each may what those before it may.
@@ -68,7 +72,7 @@ pub enum HookProfile {
     DbtCloud,
     /// A webhook of Fivetran: a sync that ended with success starts the syncs.
     Fivetran,
-    /// A webhook destination of Segment: any event starts the syncs.
+    /// A webhook destination of Segment: any event starts the syncs, for the row of its `userId`.
     Segment,
 }
 
@@ -103,7 +107,14 @@ pub struct Hook {
     pub secret: Secret,
     /// The syncs it starts.
     pub syncs: Vec<String>,
+    /// JSON pointers to the parts of the key of the row that a call is about; none = the whole model.
+    pub key: Vec<String>,
+    /// Whether the project says where the key is; else it is the profile's own place.
+    pub names_key: bool,
 }
+
+/// Where a Segment event names its user.
+const SEGMENT_KEY: &str = "/userId";
 
 impl HttpKeys {
     /// The callers that are complete.
@@ -125,11 +136,20 @@ impl HttpKeys {
 pub(crate) fn hooks(keys: BTreeMap<String, HookKeys>) -> Vec<Hook> {
     keys.into_iter()
         .filter_map(|(name, keys)| {
+            let profile = keys.profile?;
+            let names_key = keys.key.is_some();
+            let key = match (keys.key, profile) {
+                (Some(key), _) => key.0,
+                (None, HookProfile::Segment) => vec![SEGMENT_KEY.to_owned()],
+                (None, _) => Vec::new(),
+            };
             Some(Hook {
                 name,
-                profile: keys.profile?,
+                profile,
                 secret: keys.secret?,
                 syncs: keys.syncs?.0,
+                key,
+                names_key,
             })
         })
         .collect()

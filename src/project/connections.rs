@@ -14,6 +14,7 @@ use super::model::{DaemonLimits, DestinationConnection, SourceConnection};
 use super::problem::{Fault, Severity, quoted};
 use super::project_file::{DEFAULT_STATE, DaemonKeys, ProjectFile, keys_of_later_versions};
 use super::references::References;
+use super::report::{ReportKeys, ReportTo};
 use super::schema::Schemas;
 use super::tree::{self, Entry, Node, Span};
 use super::validate::{At, Checker};
@@ -35,6 +36,7 @@ pub(crate) struct Connections {
     pub(crate) tokens: Vec<ApiToken>,
     pub(crate) hooks: Vec<Hook>,
     pub(crate) alerts: Vec<AlertTarget>,
+    pub(crate) report_to: Option<ReportTo>,
     /// Where each connection stands in the file: `sources.NAME`, `destinations.NAME`.
     pub(crate) places: Vec<(String, Span)>,
     /// No error concerns the file as a whole.
@@ -127,8 +129,16 @@ impl<'a> Opener<'a> {
         }
         connections.state = self.state(file.state.as_deref().unwrap_or(DEFAULT_STATE));
         connections.daemon = file.daemon.as_ref().map(DaemonKeys::limits).unwrap_or_default();
+        connections.report_to = file.report_to.and_then(|keys| self.report_to(keys));
         connections.usable = !self.faults.iter().any(|fault| {
-            let sections = ["sources.", "destinations.", "http.", "hooks.", "alerts."];
+            let sections = [
+                "sources.",
+                "destinations.",
+                "http.",
+                "hooks.",
+                "alerts.",
+                "report_to.",
+            ];
             let inside = sections.iter().any(|section| fault.path.starts_with(section));
             fault.severity == Severity::Error && !inside
         });
@@ -141,7 +151,9 @@ impl<'a> Opener<'a> {
         connections.tokens = file.http.unwrap_or_default().tokens();
         self.check_tokens(&connections.tokens);
         connections.hooks = access::hooks(file.hooks.unwrap_or_default());
-        connections.alerts = alerts::targets(file.alerts.unwrap_or_default());
+        let (alerts, faults) = alerts::targets(file.alerts.unwrap_or_default(), self.tree);
+        connections.alerts = alerts;
+        self.faults.extend(faults);
         for (name, settings) in file.sources.unwrap_or_default().0 {
             if let Some((type_name, settings)) = self.settings("sources", &name, settings)
                 && let Some(connector) = self.registry.source(&type_name)
@@ -249,6 +261,20 @@ impl<'a> Opener<'a> {
             );
         }
         self.root.join(state)
+    }
+
+    fn report_to(&mut self, keys: ReportKeys) -> Option<ReportTo> {
+        if keys.is_elsewhere() {
+            let path = "report_to.folder";
+            let message = "`report_to.folder` must be a folder of this machine";
+            self.faults.push(
+                Fault::error(self.tree.locate(path), "bad_folder", message)
+                    .hint("copy the folder to where it is read, or mount that place here")
+                    .at(path),
+            );
+            return None;
+        }
+        keys.report_to(self.root)
     }
 
     /// The settings without `type`, if no error concerns the connection.

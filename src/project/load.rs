@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::connections::{self, Connections, PROJECT_FILE};
 use super::file::SourceFile;
+use super::hook_keys;
 use super::mapping::{self, Mapping};
 use super::model::{Project, SyncSpec};
 use super::problem::{Fault, Problem, Severity, did_you_mean, quoted, slashed};
@@ -79,6 +80,7 @@ pub fn load(root: &Path, options: LoadOptions<'_>) -> Loaded {
     check_names(&mut mappings);
     check_order(&mut mappings);
     check_named_syncs(&connections, &mappings, &mut faults);
+    hook_keys::check(&connections, &mappings, &mut faults);
     let mut problems: Vec<Problem> = few(faults).into_iter().map(|fault| file.problem(fault)).collect();
     for mapping in &mut mappings {
         if mapping.is_broken() {
@@ -322,6 +324,7 @@ impl Loaded {
             tokens: connections.tokens,
             hooks: connections.hooks,
             alerts: connections.alerts,
+            report_to: connections.report_to,
         });
     }
 

@@ -15,8 +15,10 @@ mod connections;
 mod fields;
 mod file;
 mod forms;
+mod hook_keys;
 mod init;
 mod load;
+mod mail;
 mod mapping;
 mod mapping_file;
 mod model;
@@ -27,6 +29,7 @@ mod problem;
 mod project_file;
 mod query;
 mod references;
+mod report;
 mod scalar;
 mod schedule;
 mod schema;
@@ -36,16 +39,20 @@ mod tree;
 mod validate;
 
 pub use access::{ApiToken, Hook, HookProfile, Role};
-pub use alerts::{AlertKind, AlertTarget, Trouble};
+pub use alerts::{AlertTarget, AlertWay, Trouble};
 pub(crate) use forms::Interval;
 pub use init::{InitError, init};
 pub use load::{LoadOptions, Loaded, load, project_files};
+pub use mail::{Mail, MailEncryption};
 pub use model::{
     Cast, DaemonLimits, DestinationConnection, FieldMapping, FieldSource, Guards, NullPolicy, Priority,
     Project, Schedule, Share, SourceConnection, SyncModel, SyncSpec,
 };
 pub use page::reference;
 pub use problem::{Excerpt, Problem, Severity};
+pub use report::ReportTo;
 pub(crate) use schedule::parse_cron;
 pub use schema::json_schema;
+#[cfg(test)]
+pub(crate) use tests::committed::assert_committed;
 pub use tree::Span;

@@ -15,6 +15,7 @@ use outflow_sdk::value::Value;
 
 use super::access::{ApiToken, Hook};
 use super::alerts::AlertTarget;
+use super::report::ReportTo;
 
 /// A project folder, read and checked.
 #[derive(Clone)]
@@ -37,6 +38,8 @@ pub struct Project {
     pub hooks: Vec<Hook>,
     /// `alerts:`.
     pub alerts: Vec<AlertTarget>,
+    /// `report_to:`.
+    pub report_to: Option<ReportTo>,
 }
 
 /// How much `outflow serve` does at once.

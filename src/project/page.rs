@@ -1,5 +1,7 @@
 //! The reference page: every key of every file, from the same schemas the files are checked with.
 
+use std::collections::HashSet;
+
 use outflow_sdk::descriptor::DestinationDescriptor;
 use schemars::Schema;
 use serde_json::{Map, Value};
@@ -144,16 +146,12 @@ impl Tables<'_> {
                     .filter(|value| value.is_object())
                 {
                     let name = if key == "fields" { "FIELD" } else { "NAME" };
+                    let inner = format!("{inner}{name}.");
+                    let mut rows = String::new();
                     for field in self.branches(value) {
-                        self.rows(
-                            field,
-                            &format!("{inner}{name}."),
-                            &|_| true,
-                            deep,
-                            depth + 1,
-                            table,
-                        );
+                        self.rows(field, &inner, &|_| true, deep, depth + 1, &mut rows);
                     }
+                    table.push_str(&without_repeats(&rows));
                 }
             }
         }
@@ -202,7 +200,8 @@ impl Tables<'_> {
         if meaning.is_empty() {
             meaning = description(self.resolve(property));
         }
-        for branch in &branches {
+        // A key that can be one word alone is described itself.
+        for branch in branches.iter().filter(|_| branches.len() > 1) {
             if let (Some(word), text) = (branch.get("const").and_then(Value::as_str), description(branch))
                 && !text.is_empty()
             {
@@ -228,6 +227,14 @@ impl Tables<'_> {
             cell(meaning.trim())
         )
     }
+}
+
+/// Alternatives may share keys: each row once.
+fn without_repeats(rows: &str) -> String {
+    let mut seen = HashSet::new();
+    rows.split_inclusive('\n')
+        .filter(|row| seen.insert(*row))
+        .collect()
 }
 
 /// `one of a or one of b` reads better as `a, b`.

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::access::{HookKeys, HttpKeys};
 use super::alerts::AlertKeys;
 use super::model::DaemonLimits;
+use super::report::ReportKeys;
 use super::validate::ForeignKey;
 
 /// The connections of a project, and where its state is.
@@ -34,6 +35,8 @@ pub(crate) struct ProjectFile {
     pub(crate) hooks: Option<BTreeMap<String, HookKeys>>,
     /// Who is told when a sync gets into trouble and when it is out of it, by a name of your choice.
     pub(crate) alerts: Option<BTreeMap<String, AlertKeys>>,
+    /// A folder that gets the results of every run, for other tools to read.
+    pub(crate) report_to: Option<ReportKeys>,
 }
 
 /// How much `outflow serve` does at once. Syncs that are due and have no place wait for one.
@@ -102,16 +105,13 @@ impl JsonSchema for DestinationConnections {
 
 /// Keys that mean something to readers of the design but not to this version.
 pub(crate) fn keys_of_later_versions() -> Vec<ForeignKey> {
-    [
-        ("report_to", "read results with `outflow history --json`"),
-        ("vars", "write `${env:NAME}` where the value is used"),
-    ]
-    .into_iter()
-    .map(|(key, instead)| ForeignKey {
-        key: key.to_owned(),
-        code: "not_supported",
-        message: format!("`{key}` is not supported by this version"),
-        hint: Some(format!("remove it; {instead}")),
-    })
-    .collect()
+    [("vars", "write `${env:NAME}` where the value is used")]
+        .into_iter()
+        .map(|(key, instead)| ForeignKey {
+            key: key.to_owned(),
+            code: "not_supported",
+            message: format!("`{key}` is not supported by this version"),
+            hint: Some(format!("remove it; {instead}")),
+        })
+        .collect()
 }

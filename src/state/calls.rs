@@ -9,6 +9,8 @@ use super::{RunId, StateError, Store};
 pub struct AskedRun {
     /// The sync.
     pub sync: String,
+    /// Hash of what was asked for besides; 0 = nothing.
+    pub body: u64,
     /// When, milliseconds since 1970.
     pub asked_ms: i64,
     /// Its number; none as long as it has not started.
@@ -23,12 +25,15 @@ impl Store {
     pub fn asked_run(&self, key: &str, since_ms: i64) -> Result<Option<AskedRun>, StateError> {
         self.read(|connection| {
             connection
-                .prepare_cached("SELECT sync, asked_ms, run FROM asked WHERE key = ?1 AND asked_ms > ?2")?
+                .prepare_cached(
+                    "SELECT sync, asked_ms, run, body FROM asked WHERE key = ?1 AND asked_ms > ?2",
+                )?
                 .query_row((key, since_ms), |row| {
                     Ok(AskedRun {
                         sync: row.get(0)?,
                         asked_ms: row.get(1)?,
                         run: row.get(2)?,
+                        body: row.get::<_, i64>(3)?.cast_unsigned(),
                     })
                 })
                 .optional()
@@ -44,8 +49,14 @@ impl Store {
             transaction.execute("DELETE FROM asked WHERE asked_ms <= ?1", [since_ms])?;
             transaction
                 .execute(
-                    "INSERT OR REPLACE INTO asked (key, sync, asked_ms, run) VALUES (?1, ?2, ?3, ?4)",
-                    (key, &asked.sync, asked.asked_ms, asked.run),
+                    "INSERT OR REPLACE INTO asked (key, sync, asked_ms, run, body) VALUES (?1, ?2, ?3, ?4, ?5)",
+                    (
+                        key,
+                        &asked.sync,
+                        asked.asked_ms,
+                        asked.run,
+                        asked.body.cast_signed(),
+                    ),
                 )
                 .map(drop)
         })
@@ -110,6 +121,7 @@ mod tests {
         let fixture = fixture();
         let mut asked = AskedRun {
             sync: "customers".to_owned(),
+            body: u64::MAX,
             asked_ms: 1_000,
             run: None,
         };

@@ -18,6 +18,7 @@ use tempfile::NamedTempFile;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::filter::{Cells, Filter, OVERFULL, bits_for, cell};
+use super::filter_journal;
 use super::prints::Prints;
 use super::rows::key_of;
 use super::store::snapshot_of;
@@ -42,7 +43,22 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    fn of(store: &Store, sync: SyncId) -> Self {
+    /// The cache file.
+    pub(super) fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// The store's number.
+    pub(super) fn store(&self) -> u64 {
+        self.store
+    }
+
+    /// The sync.
+    pub(super) fn sync(&self) -> SyncId {
+        self.sync
+    }
+
+    pub(super) fn of(store: &Store, sync: SyncId) -> Self {
         Self {
             database: store.path().to_owned(),
             file: store.dir().join(FOLDER).join(format!("{sync}.prints")),
@@ -66,6 +82,11 @@ impl Filter {
         match read_cells(&origin, wanted) {
             Ok(cells) => Ok(Self::new(cells, origin, state.generation, true)),
             Err(reason) => {
+                if store.is_writable()
+                    && let Some(cells) = catch_up(&origin, wanted)
+                {
+                    return Ok(Self::new(cells, origin, state.generation, true));
+                }
                 tracing::debug!(sync = %state.name, %reason, "the print cache is made anew");
                 let (generation, cells) = scan(&store.snapshot()?, &origin)?;
                 Ok(Self::new(cells, origin, generation, false))
@@ -131,6 +152,24 @@ impl Filter {
             }
         }
     }
+}
+
+/// The cache file brought up to date by what small runs noted; none when that does not lead there.
+fn catch_up(origin: &Origin, wanted: Wanted) -> Option<Cells> {
+    let mut head = [0u8; HEADER];
+    File::open(&origin.file).ok()?.read_exact(&mut head).ok()?;
+    let mut fields = head
+        .as_chunks::<8>()
+        .0
+        .iter()
+        .map(|field| u64::from_le_bytes(*field));
+    let (generation, rows) = (fields.nth(3)?, fields.next()?);
+    let changes = filter_journal::steps(origin, generation, wanted.generation)?;
+    let cells = read_cells(origin, Wanted { generation, rows }).ok()?;
+    let mut filter = Filter::new(cells, origin.clone(), generation, true);
+    filter.apply(&changes);
+    filter.save(wanted.generation).ok()?;
+    read_cells(origin, wanted).ok()
 }
 
 /// Every row's key and print, and the generation they are of, from a connection's snapshot.
@@ -335,7 +374,12 @@ fn write_file(origin: &Origin, generation: u64, body: &dyn Body) -> std::io::Res
     out.write_all(&header(origin, generation, body.rows(), body.bits(), sum))?;
     out.flush()?;
     drop(out);
-    file.persist(&origin.file).map(drop).map_err(|error| error.error)
+    file.persist(&origin.file).map_err(|error| error.error)?;
+    // What was noted meanwhile is in it, or of no use to it.
+    match std::fs::remove_file(filter_journal::file_of(&origin.file)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn write_or_warn(origin: &Origin, generation: u64, cells: &Cells) -> bool {

@@ -225,8 +225,10 @@ impl Import<'_> {
                 started_ms,
                 finished_ms,
                 status,
+                keys,
                 tally,
                 error,
+                detail,
             } => {
                 let run = RunRecord {
                     id,
@@ -234,8 +236,10 @@ impl Import<'_> {
                     started_ms,
                     finished_ms,
                     status,
+                    keys,
                     tally,
                     error,
+                    detail,
                 };
                 write_run(self.connection, &run)?;
                 self.moved.runs += 1;
@@ -309,7 +313,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::super::fixtures::{Fixture, attempt, fixture, job, key, reject, row, rows};
-    use super::super::{Changes, Filter, Probe, RunStatus, Tally};
+    use super::super::{Changes, Filter, Probe, RunDetail, RunStatus, Tally};
     use super::*;
 
     fn filled() -> Fixture {
@@ -332,8 +336,13 @@ mod tests {
             started_ms: 5,
             finished_ms: Some(6),
             status: RunStatus::Failed,
+            keys: Some(2),
             tally: Tally::default(),
             error: Some(("code".to_owned(), "words".to_owned())),
+            detail: RunDetail {
+                limiter_wait_ms: 7,
+                ..RunDetail::default()
+            },
         };
         fixture.store.finish_run(&run).unwrap();
         fixture.store.limiter_save("hubspot:77", "[1]").unwrap();

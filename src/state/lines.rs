@@ -19,7 +19,9 @@ use outflow_sdk::print::{KeyHash, Print};
 use serde::{Deserialize, Serialize};
 
 use super::jobs::{Job, JobRowLine};
-use super::{Attempt, Identity, Reject, RejectClass, RunId, RunRecord, RunStatus, StoredRow, SyncId, Tally};
+use super::{
+    Attempt, Identity, Reject, RejectClass, RunDetail, RunId, RunRecord, RunStatus, StoredRow, SyncId, Tally,
+};
 
 /// Version of the lines.
 pub(super) const FORMAT: u32 = 1;
@@ -72,8 +74,12 @@ pub(super) enum Line {
         started_ms: i64,
         finished_ms: Option<i64>,
         status: RunStatus,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        keys: Option<u64>,
         tally: Tally,
         error: Option<(String, String)>,
+        #[serde(default)]
+        detail: RunDetail,
     },
     Note {
         name: String,
@@ -240,8 +246,10 @@ pub(super) fn run_line(run: RunRecord) -> Line {
         started_ms: run.started_ms,
         finished_ms: run.finished_ms,
         status: run.status,
+        keys: run.keys,
         tally: run.tally,
         error: run.error,
+        detail: run.detail,
     }
 }
 

@@ -12,11 +12,13 @@ mod error;
 mod export;
 mod filter;
 mod filter_file;
+mod filter_journal;
 #[cfg(test)]
 mod fixtures;
 mod import;
 mod jobs;
 mod lines;
+mod matches;
 #[cfg(test)]
 mod measure;
 mod model;
@@ -24,6 +26,7 @@ pub(crate) mod prefetch;
 mod prints;
 mod rejects;
 mod rows;
+mod run_detail;
 mod runs;
 mod schema;
 mod store;
@@ -35,13 +38,15 @@ pub use calls::AskedRun;
 pub use commit::ATTEMPTS_KEPT;
 pub use error::StateError;
 pub use filter::{Filter, Probe};
+pub use filter_journal::note_changes;
 pub use jobs::{Job, JobId, JobRow, OpenJobs};
 pub use lines::Transferred;
 pub use model::{
-    Attempt, Changes, FilterChange, Identity, Reject, RejectClass, RunId, RunRecord, RunStatus, StoredRow,
-    SyncId, SyncState, Tally, WHEN_ASKED,
+    Attempt, Changes, FilterChange, Identity, Reject, RejectClass, RunDetail, RunId, RunRecord, RunStatus,
+    StoredRow, SyncId, SyncState, Tally, WHEN_ASKED,
 };
 pub use rejects::SyncReject;
 pub use rows::{Lookup, Unseen};
+pub use run_detail::{FieldChange, Refusals};
 pub use store::{Access, Store};
 pub use timetable::{Pause, Timing};

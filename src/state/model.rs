@@ -1,5 +1,7 @@
 //! What the state holds, as plain data.
 
+use std::collections::BTreeMap;
+
 use outflow_sdk::print::{KeyHash, Print};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -313,8 +315,27 @@ pub struct RunRecord {
     pub finished_ms: Option<i64>,
     /// How it ended.
     pub status: RunStatus,
+    /// Of a run that read some rows alone, how many keys it was asked for; none = the whole model.
+    pub keys: Option<u64>,
     /// The balanced ledger.
     pub tally: Tally,
     /// Why it failed or stopped: code and words.
     pub error: Option<(String, String)>,
+    /// What it took, and which fields it changed.
+    pub detail: RunDetail,
+}
+
+/// What a run took beside its rows, and which fields it changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RunDetail {
+    /// Requests that were sent again.
+    pub retries: u64,
+    /// How long the account's limits made it wait, milliseconds.
+    pub limiter_wait_ms: u64,
+    /// Removals tried; they are no rows of the model.
+    pub removals: u64,
+    /// In how many records each destination field got another value; fields that changed nowhere are
+    /// left out, and so is what a job of an earlier run changed.
+    pub fields: BTreeMap<String, u64>,
 }

@@ -4,7 +4,7 @@ use outflow_sdk::print::KeyHash;
 use rusqlite::{OptionalExtension, Row};
 
 use super::rows::{damaged, key_of};
-use super::{Attempt, Reject, RejectClass, StateError, Store, SyncId, WHEN_ASKED};
+use super::{Attempt, Reject, RejectClass, RunRecord, StateError, Store, SyncId, WHEN_ASKED};
 
 /// Columns of a reject, in the order [`reject_of`] reads them.
 pub(super) const REJECT: &str = "key, print, schema_print, class, code, field, message, key_text, match_text,
@@ -45,6 +45,31 @@ impl Store {
                         reject: reject_of(row)?,
                     })
                 })?
+                .collect()
+        })
+    }
+
+    /// Open rejects that a run set aside, in the order of their keys, of those after a key. Whatever the
+    /// sync's next run sets aside is no longer among them.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn rejects_of_run(
+        &self,
+        run: &RunRecord,
+        after: Option<KeyHash>,
+        limit: usize,
+    ) -> Result<Vec<Reject>, StateError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let last_ms = run.finished_ms.unwrap_or(i64::MAX);
+        let after = after.map(KeyHash::to_be_bytes);
+        self.read(|connection| {
+            connection
+                .prepare_cached(&format!(
+                    "SELECT {REJECT} FROM reject WHERE sync = (SELECT id FROM sync WHERE name = ?1)
+                     AND last_seen_ms BETWEEN ?2 AND ?3 AND (?4 IS NULL OR key > ?4) ORDER BY key LIMIT ?5"
+                ))?
+                .query_map((&run.sync, run.started_ms, last_ms, after, limit), reject_of)?
                 .collect()
         })
     }

@@ -1,9 +1,10 @@
 //! History: how every run ended, the one that was cut off included.
 
 use rusqlite::{Connection, OptionalExtension, Row};
+use serde::{Deserialize, Serialize};
 
 use super::rows::damaged;
-use super::{RunId, RunRecord, RunStatus, StateError, Store, Tally};
+use super::{RunDetail, RunId, RunRecord, RunStatus, StateError, Store, Tally};
 
 /// Runs kept of each sync.
 const KEPT: i64 = 5_000;
@@ -16,15 +17,23 @@ const CUT_OFF: (&str, &str) = (
 
 /// Runs, in the order [`run_record`] reads them.
 pub(super) const RUNS: &str =
-    "SELECT id, sync, started_ms, finished_ms, status, tally, error_code, error_message FROM run";
+    "SELECT id, sync, started_ms, finished_ms, status, tally, error_code, error_message, keys FROM run";
 
 impl Store {
-    /// Opens a run. Earlier runs of the sync that never ended are marked as failed: there is one
-    /// writer and it runs a sync once at a time, so nobody is working on them.
+    /// Opens a run of the whole model. Earlier runs of the sync that never ended are marked as failed:
+    /// there is one writer and it runs a sync once at a time, so nobody is working on them.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn begin_run(&self, sync: &str, now_ms: i64) -> Result<RunId, StateError> {
+        self.begin_run_of(sync, now_ms, None)
+    }
+
+    /// Opens a run of the whole model, or of so many `keys` alone; as [`Store::begin_run`].
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn begin_run_of(&self, sync: &str, now_ms: i64, keys: Option<u64>) -> Result<RunId, StateError> {
         self.transact(|transaction| {
             cut_off(transaction, Some(sync))?;
             transaction.execute(
@@ -33,12 +42,13 @@ impl Store {
                 (sync, KEPT - 1),
             )?;
             transaction.execute(
-                "INSERT INTO run (sync, started_ms, status, tally) VALUES (?1, ?2, ?3, ?4)",
+                "INSERT INTO run (sync, started_ms, status, tally, keys) VALUES (?1, ?2, ?3, ?4, ?5)",
                 (
                     sync,
                     now_ms,
                     RunStatus::Running.word(),
-                    tally_text(&Tally::default())?,
+                    numbers_text(&Tally::default(), &RunDetail::default())?,
+                    keys.map(u64::cast_signed),
                 ),
             )?;
             Ok(transaction.last_insert_rowid())
@@ -87,7 +97,22 @@ impl Store {
         })
     }
 
-    /// The newest run of a sync that ended so; how fresh the destination is, for [`RunStatus::Ok`].
+    /// The newest run of a sync that read, or reads, the whole model.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn last_whole_run(&self, sync: &str) -> Result<Option<RunRecord>, StateError> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(&format!(
+                    "{RUNS} WHERE sync = ?1 AND keys IS NULL ORDER BY id DESC LIMIT 1"
+                ))?
+                .query_row([sync], run_record)
+                .optional()
+        })
+    }
+
+    /// The newest run of a sync's whole model that ended so.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -95,7 +120,7 @@ impl Store {
         self.read(|connection| {
             connection
                 .prepare_cached(&format!(
-                    "{RUNS} WHERE sync = ?1 AND status = ?2 ORDER BY id DESC LIMIT 1"
+                    "{RUNS} WHERE sync = ?1 AND status = ?2 AND keys IS NULL ORDER BY id DESC LIMIT 1"
                 ))?
                 .query_row((sync, status.word()), run_record)
                 .optional()
@@ -115,7 +140,21 @@ impl Store {
         })
     }
 
-    /// The newest run of a sync that went through, with rejects or without: how fresh its destination is.
+    /// Every run above a number, under way or ended, the oldest first.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn runs_after(&self, id: RunId) -> Result<Vec<RunRecord>, StateError> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(&format!("{RUNS} WHERE id > ?1 ORDER BY id"))?
+                .query_map([id], run_record)?
+                .collect()
+        })
+    }
+
+    /// The newest run of a sync's whole model that went through, with rejects or without: how fresh its
+    /// destination is.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -123,7 +162,7 @@ impl Store {
         self.read(|connection| {
             connection
                 .prepare_cached(&format!(
-                    "{RUNS} WHERE sync = ?1 AND status IN (?2, ?3) ORDER BY id DESC LIMIT 1"
+                    "{RUNS} WHERE sync = ?1 AND status IN (?2, ?3) AND keys IS NULL ORDER BY id DESC LIMIT 1"
                 ))?
                 .query_row(
                     (sync, RunStatus::Ok.word(), RunStatus::Rejects.word()),
@@ -151,8 +190,24 @@ fn cut_off(connection: &Connection, sync: Option<&str>) -> rusqlite::Result<()> 
         .map(drop)
 }
 
-fn tally_text(tally: &Tally) -> rusqlite::Result<String> {
-    serde_json::to_string(tally).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+/// What the column `tally` holds: the buckets side by side, and the rest under a name of its own.
+#[derive(Serialize)]
+struct Numbers<'r> {
+    #[serde(flatten)]
+    tally: &'r Tally,
+    detail: &'r RunDetail,
+}
+
+/// The part of [`Numbers`] beside the tally.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Detailed {
+    detail: RunDetail,
+}
+
+fn numbers_text(tally: &Tally, detail: &RunDetail) -> rusqlite::Result<String> {
+    serde_json::to_string(&Numbers { tally, detail })
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }
 
 /// Writes a run as it is, new or known.
@@ -162,8 +217,8 @@ pub(super) fn write_run(connection: &Connection, run: &RunRecord) -> rusqlite::R
     });
     connection
         .prepare_cached(
-            "INSERT INTO run (id, sync, started_ms, finished_ms, status, tally, error_code, error_message)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+            "INSERT INTO run (id, sync, started_ms, finished_ms, status, tally, error_code, error_message, keys)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
              ON CONFLICT (id) DO UPDATE SET finished_ms = ?4, status = ?5, tally = ?6, error_code = ?7,
                 error_message = ?8",
         )?
@@ -173,16 +228,18 @@ pub(super) fn write_run(connection: &Connection, run: &RunRecord) -> rusqlite::R
             run.started_ms,
             run.finished_ms,
             run.status.word(),
-            tally_text(&run.tally)?,
+            numbers_text(&run.tally, &run.detail)?,
             code,
             message,
+            run.keys.map(u64::cast_signed),
         ))
         .map(drop)
 }
 
 pub(super) fn run_record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
     let status: String = row.get(4)?;
-    let tally: String = row.get(5)?;
+    let numbers: String = row.get(5)?;
+    let unreadable = |_| damaged("the numbers of a run cannot be read");
     let error_code: Option<String> = row.get(6)?;
     let error_message: Option<String> = row.get(7)?;
     Ok(RunRecord {
@@ -191,8 +248,12 @@ pub(super) fn run_record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
         started_ms: row.get(2)?,
         finished_ms: row.get(3)?,
         status: RunStatus::from_word(&status).ok_or_else(|| damaged("a run has an unknown status"))?,
-        tally: serde_json::from_str(&tally).map_err(|_| damaged("the numbers of a run cannot be read"))?,
+        keys: row.get::<_, Option<i64>>(8)?.map(i64::cast_unsigned),
+        tally: serde_json::from_str(&numbers).map_err(unreadable)?,
         error: error_code.map(|code| (code, error_message.unwrap_or_default())),
+        detail: serde_json::from_str::<Detailed>(&numbers)
+            .map_err(unreadable)?
+            .detail,
     })
 }
 
@@ -210,6 +271,7 @@ mod tests {
             started_ms: 100,
             finished_ms: Some(250),
             status,
+            keys: None,
             tally: Tally {
                 read: 3,
                 unchanged: 2,
@@ -217,6 +279,11 @@ mod tests {
                 ..Tally::default()
             },
             error: None,
+            detail: RunDetail {
+                retries: 1,
+                fields: [("email".to_owned(), 2)].into(),
+                ..RunDetail::default()
+            },
         }
     }
 
@@ -277,6 +344,26 @@ mod tests {
     }
 
     #[test]
+    fn a_run_of_some_keys_is_history_and_says_nothing_of_freshness() {
+        let fixture = fixture();
+        let store = &fixture.store;
+        let whole = store.begin_run("customers", 100).unwrap();
+        store.finish_run(&finished(whole, RunStatus::Ok)).unwrap();
+        let keyed = store.begin_run_of("customers", 100, Some(2)).unwrap();
+        let mut ended = finished(keyed, RunStatus::Ok);
+        ended.keys = Some(2);
+        store.finish_run(&ended).unwrap();
+        assert_eq!(store.history(Some("customers"), 1).unwrap(), [ended]);
+        let id = |run: Option<RunRecord>| run.map(|run| run.id);
+        assert_eq!(id(store.last_whole_run("customers").unwrap()), Some(whole));
+        assert_eq!(id(store.last_completed("customers").unwrap()), Some(whole));
+        assert_eq!(
+            id(store.last_run("customers", RunStatus::Ok).unwrap()),
+            Some(whole)
+        );
+    }
+
+    #[test]
     fn a_writer_that_starts_closes_all_runs_that_were_cut_off() {
         let fixture = fixture();
         fixture.store.begin_run("customers", 100).unwrap();
@@ -323,5 +410,6 @@ mod tests {
             .unwrap();
         let run = &fixture.store.history(None, 1).unwrap()[0];
         assert_eq!((run.tally.read, run.tally.held), (5, 0));
+        assert_eq!(run.detail, RunDetail::default());
     }
 }

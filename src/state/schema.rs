@@ -16,7 +16,7 @@ const APPLICATION_ID: i64 = 0x4f55_5446;
 
 /// Each step brings a file from the version of its place to the next. Steps that were released are
 /// never edited.
-pub(super) const STEPS: &[&str] = &[V1, V2, V3, V4, V5];
+pub(super) const STEPS: &[&str] = &[V1, V2, V3, V4, V5, V6];
 
 const V1: &str = "
 CREATE TABLE header (
@@ -166,6 +166,13 @@ CREATE TABLE notice (
     text       TEXT NOT NULL,
     written_ms INTEGER NOT NULL
 ) STRICT;
+";
+
+const V6: &str = "
+-- keys: of a run that read some rows alone, how many keys it was asked for.
+ALTER TABLE run ADD COLUMN keys INTEGER;
+-- body: hash of what a call asked for besides its sync; 0 = nothing.
+ALTER TABLE asked ADD COLUMN body INTEGER NOT NULL DEFAULT 0;
 ";
 
 /// What the header says.
@@ -350,7 +357,7 @@ mod tests {
         };
         assert!(connection.prepare("SELECT * FROM job").is_err());
         migrate(&mut connection, path, STEPS).unwrap();
-        assert_eq!(check(&connection, path, version()).unwrap(), 5);
+        assert_eq!(check(&connection, path, version()).unwrap(), 6);
         let tables = [
             ("sync", 1),
             ("row", 1),

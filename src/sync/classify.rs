@@ -1,5 +1,7 @@
 //! Classify: the rows set aside against the state, one key at a time, in key order.
 
+mod keyed;
+
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -15,9 +17,11 @@ use super::packed::PackedValues;
 use super::plan::{Immediate, Plan, Planned, PlannedRow, Waves};
 use super::renames::Renames;
 use super::scan::{SAMPLES, Scan};
-use super::spill::{Sequence, SpillError};
+use super::spill::{Sequence, SortedSpill, SpillError};
 use crate::project::SyncSpec;
 use crate::state::{Filter, Lookup, Reject, RejectClass, RunId, Store, StoredRow, SyncState, Tally};
+
+pub(super) use keyed::classify_keys;
 
 /// What the classification of one sync stands on.
 pub struct Context<'a> {
@@ -44,64 +48,10 @@ pub struct Context<'a> {
 /// # Errors
 /// When the state or a temporary file cannot be read or written.
 pub fn classify(context: &Context<'_>, scan: Scan, filter: &mut Filter) -> Result<Plan, RunError> {
-    let fields: Vec<String> = context
-        .sync
-        .fields
-        .iter()
-        .map(|field| field.field.clone())
-        .collect();
-    let known = filter.len();
     let null_keys = scan.null_keys;
-    let mut classifier = Classifier {
-        lookup: if known > 0 {
-            Some(context.store.lookup(context.state.id)?)
-        } else {
-            None
-        },
-        layouts: context.store.layouts()?,
-        rejects: context.store.reject_keys(context.state.id)?,
-        visited: HashSet::new(),
-        renames: Renames::new(context.folder),
-        plan: Plan {
-            rows: Waves::new(context.folder),
-            immediate: Sequence::new(context.folder),
-            closed: Vec::new(),
-            tally: Tally {
-                read: scan.read,
-                unchanged: scan.unchanged,
-                invalid_key: scan.null_keys,
-                ..Tally::default()
-            },
-            create: 0,
-            update: 0,
-            remove: 0,
-            asleep: 0,
-            forgotten: 0,
-            known,
-            duplicate_keys: Vec::new(),
-            null_key_rows: scan.null_key_rows,
-        },
-        context,
-        filter,
-        matches: match_numbers(context.sync),
-        fields,
-    };
-    // Of a key that many rows have, one is held: none of them is sent.
-    let mut group: Option<(Record, u64)> = None;
-    for record in scan.candidates.sorted::<Record>()? {
-        let record = record?;
-        match &mut group {
-            Some((first, rows)) if first.key == record.key => *rows += 1,
-            _ => {
-                if let Some((record, rows)) = group.replace((record, 1)) {
-                    classifier.group(record, rows)?;
-                }
-            }
-        }
-    }
-    if let Some((record, rows)) = group {
-        classifier.group(record, rows)?;
-    }
+    let known = filter.len();
+    let mut classifier = Classifier::new(context, &scan, known, Some(filter))?;
+    classifier.candidates(scan.candidates)?;
     // Rows that a narrowed read did not give may be there.
     if !context.sync.model.is_narrowed() {
         // A row without a readable key may be any of those that seem to be gone: nothing is removed then.
@@ -110,13 +60,13 @@ pub fn classify(context: &Context<'_>, scan: Scan, filter: &mut Filter) -> Resul
         }
         classifier.close_rejects()?;
     }
-    classifier.plan.rows.renames = classifier.renames.into_waves(context.folder)?;
-    Ok(classifier.plan)
+    classifier.finish()
 }
 
 struct Classifier<'a> {
     context: &'a Context<'a>,
-    filter: &'a mut Filter,
+    /// The filter that rows were looked up in before; none when all of them are candidates.
+    filter: Option<&'a mut Filter>,
     fields: Vec<String>,
     /// Numbers of the fields that identify records.
     matches: Vec<u16>,
@@ -129,14 +79,86 @@ struct Classifier<'a> {
     plan: Plan,
 }
 
-impl Classifier<'_> {
+impl<'a> Classifier<'a> {
+    fn new(
+        context: &'a Context<'a>,
+        scan: &Scan,
+        known: u64,
+        filter: Option<&'a mut Filter>,
+    ) -> Result<Self, RunError> {
+        let fields = context.sync.fields.iter().map(|field| field.field.clone());
+        Ok(Self {
+            lookup: if known > 0 {
+                Some(context.store.lookup(context.state.id)?)
+            } else {
+                None
+            },
+            layouts: context.store.layouts()?,
+            rejects: context.store.reject_keys(context.state.id)?,
+            visited: HashSet::new(),
+            renames: Renames::new(context.folder),
+            plan: Plan {
+                rows: Waves::new(context.folder),
+                immediate: Sequence::new(context.folder),
+                closed: Vec::new(),
+                tally: Tally {
+                    read: scan.read,
+                    unchanged: scan.unchanged,
+                    invalid_key: scan.null_keys,
+                    ..Tally::default()
+                },
+                create: 0,
+                update: 0,
+                remove: 0,
+                asleep: 0,
+                forgotten: 0,
+                known,
+                duplicate_keys: Vec::new(),
+                null_key_rows: scan.null_key_rows.clone(),
+            },
+            context,
+            filter,
+            matches: match_numbers(context.sync),
+            fields: fields.collect(),
+        })
+    }
+
+    /// The rows set aside, key by key.
+    fn candidates(&mut self, rows: SortedSpill) -> Result<(), RunError> {
+        // Of a key that many rows have, one is held: none of them is sent.
+        let mut group: Option<(Record, u64)> = None;
+        for record in rows.sorted::<Record>()? {
+            let record = record?;
+            match &mut group {
+                Some((first, rows)) if first.key == record.key => *rows += 1,
+                _ => {
+                    if let Some((record, rows)) = group.replace((record, 1)) {
+                        self.group(record, rows)?;
+                    }
+                }
+            }
+        }
+        if let Some((record, rows)) = group {
+            self.group(record, rows)?;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Plan, RunError> {
+        self.plan.rows.renames = self.renames.into_waves(self.context.folder)?;
+        Ok(self.plan)
+    }
+
     /// One row of a key that was set aside, and how many there are of that key.
     fn group(&mut self, record: Record, rows: u64) -> Result<(), RunError> {
         let stored = match &mut self.lookup {
             Some(lookup) => lookup.get(record.key)?,
             None => None,
         };
-        let seen_before = stored.as_ref().is_some_and(|stored| self.filter.mark(stored));
+        let seen_before = match (&mut self.filter, &stored) {
+            (Some(filter), Some(stored)) => filter.mark(stored),
+            _ => false,
+        };
         if rows > 1 || seen_before {
             // Nobody can say which of the rows is meant, so none is sent; the record stays as it is.
             self.plan.tally.invalid_key += rows + u64::from(seen_before);
@@ -356,47 +378,55 @@ impl Classifier<'_> {
 
     /// Known rows that the complete read did not show.
     fn removals(&mut self) -> Result<(), RunError> {
-        let rule = self.context.sync.removed.unwrap_or(Removed::Keep);
-        for stored in self.context.store.unseen(self.context.state.id, self.filter)? {
-            let stored = stored?;
-            let before = stored.print;
-            // An adopted record was not written by this sync, so it is not this sync's to remove.
-            let ours = stored.applied_ms > 0;
-            if rule == Removed::Keep || !ours {
-                self.plan.forgotten += 1;
-                self.plan.immediate.push(&Immediate::Forget {
-                    key: stored.key,
-                    before,
-                })?;
-                continue;
-            }
-            let reject = self.open_reject(stored.key)?;
-            if let Some(reject) = &reject
-                && self.sleeps(reject, 0)
-            {
-                self.plan.asleep += 1;
-                match reject.class {
-                    RejectClass::Suppressed => self.plan.tally.suppressed += 1,
-                    _ => self.plan.tally.rejected += 1,
-                }
-                continue;
-            }
-            self.plan.remove += 1;
-            let (values, pending) = self.clearing(rule, &stored);
-            let acknowledged = acknowledged(&self.fields, &stored, &self.layouts);
-            self.plan.rows.removals.push(&PlannedRow {
-                key: stored.key,
-                key_text: stored.key_text.unwrap_or_default(),
-                print: 0,
-                planned: Planned::Remove(rule),
-                remote: stored.remote,
-                values: PackedValues::pack(&values).map_err(SpillError::from)?,
-                pending,
-                acknowledged,
-                stored_print: before,
-                tried: reject.map(|reject| (reject.attempts, reject.first_seen_ms)),
-            })?;
+        let Some(filter) = &self.filter else {
+            return Ok(());
+        };
+        for stored in self.context.store.unseen(self.context.state.id, filter)? {
+            self.removal(stored?)?;
         }
+        Ok(())
+    }
+
+    /// A known row that left the model.
+    fn removal(&mut self, stored: StoredRow) -> Result<(), RunError> {
+        let rule = self.context.sync.removed.unwrap_or(Removed::Keep);
+        let before = stored.print;
+        // An adopted record was not written by this sync, so it is not this sync's to remove.
+        let ours = stored.applied_ms > 0;
+        if rule == Removed::Keep || !ours {
+            self.plan.forgotten += 1;
+            self.plan.immediate.push(&Immediate::Forget {
+                key: stored.key,
+                before,
+            })?;
+            return Ok(());
+        }
+        let reject = self.open_reject(stored.key)?;
+        if let Some(reject) = &reject
+            && self.sleeps(reject, 0)
+        {
+            self.plan.asleep += 1;
+            match reject.class {
+                RejectClass::Suppressed => self.plan.tally.suppressed += 1,
+                _ => self.plan.tally.rejected += 1,
+            }
+            return Ok(());
+        }
+        self.plan.remove += 1;
+        let (values, pending) = self.clearing(rule, &stored);
+        let acknowledged = acknowledged(&self.fields, &stored, &self.layouts);
+        self.plan.rows.removals.push(&PlannedRow {
+            key: stored.key,
+            key_text: stored.key_text.unwrap_or_default(),
+            print: 0,
+            planned: Planned::Remove(rule),
+            remote: stored.remote,
+            values: PackedValues::pack(&values).map_err(SpillError::from)?,
+            pending,
+            acknowledged,
+            stored_print: before,
+            tried: reject.map(|reject| (reject.attempts, reject.first_seen_ms)),
+        })?;
         Ok(())
     }
 
@@ -424,13 +454,18 @@ impl Classifier<'_> {
     /// row that comes back must find its doubt again.
     fn close_rejects(&mut self) -> Result<(), RunError> {
         for key in std::mem::take(&mut self.rejects) {
-            if self.visited.contains(&key) {
-                continue;
-            }
-            let reject = self.context.store.reject(self.context.state.id, key)?;
-            if !reject.is_some_and(|reject| self.must_be_asked(&reject)) {
-                self.plan.closed.push(key);
-            }
+            self.close_reject(key)?;
+        }
+        Ok(())
+    }
+
+    fn close_reject(&mut self, key: KeyHash) -> Result<(), RunError> {
+        if self.visited.contains(&key) {
+            return Ok(());
+        }
+        let reject = self.context.store.reject(self.context.state.id, key)?;
+        if !reject.is_some_and(|reject| self.must_be_asked(&reject)) {
+            self.plan.closed.push(key);
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Date32Type, Date64Type, Decimal128Type, Decimal256Type, Field, Float32Type,
     Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
     TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type,
-    UInt32Type, UInt64Type,
+    UInt32Type, UInt64Type, i256,
 };
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use outflow_sdk::destination::FieldType;
@@ -73,7 +73,13 @@ pub(crate) fn value_at(array: &dyn Array, row: usize, json: bool) -> Result<Valu
             array.as_primitive::<Decimal128Type>().value(row),
             i16::from(*scale),
         )),
-        DataType::Decimal256(_, _) => float(&array.as_primitive::<Decimal256Type>().value_as_string(row))?,
+        DataType::Decimal256(_, scale) => {
+            let array = array.as_primitive::<Decimal256Type>();
+            match wide(array.value(row), *scale) {
+                Some(number) => Value::Number(number),
+                None => float(&array.value_as_string(row))?,
+            }
+        }
         DataType::Date32 => Value::Date(array.as_primitive::<Date32Type>().value(row)),
         DataType::Date64 => Value::Date(days_of_millis(array.as_primitive::<Date64Type>().value(row))),
         DataType::Timestamp(unit, _) => Value::Timestamp(micros_at(array, *unit, row)?),
@@ -95,6 +101,24 @@ pub(crate) fn value_at(array: &dyn Array, row: usize, json: bool) -> Result<Valu
         DataType::Null => Value::Null,
         _ => formatted(array, row)?,
     })
+}
+
+/// The number of 256 bits, where 128 hold it without zeros at its end. Columns are made wide for
+/// what they may hold, and hold short numbers.
+fn wide(unscaled: i256, scale: i8) -> Option<Decimal> {
+    const STEP: i8 = 19;
+    let step = i256::from_i128(10i128.pow(STEP.unsigned_abs().into()));
+    let (mut unscaled, mut scale) = (unscaled, scale);
+    loop {
+        if let Some(small) = unscaled.to_i128() {
+            return Some(Decimal::new(small, i16::from(scale)));
+        }
+        let shorter = unscaled.checked_div(step)?;
+        if scale < STEP || shorter.checked_mul(step)? != unscaled {
+            return None;
+        }
+        (unscaled, scale) = (shorter, scale - STEP);
+    }
 }
 
 fn float(text: &str) -> Result<Value, &'static str> {
@@ -182,6 +206,21 @@ pub(crate) fn add_column(array: &dyn Array, json: bool, printer: Printer, field:
             });
         }
         DataType::Decimal128(_, scale) => add_decimals(array.as_primitive(), *scale, printer, field, rows),
+        DataType::Decimal256(_, scale) => {
+            let array = array.as_primitive::<Decimal256Type>();
+            add_each(
+                array,
+                array.values().iter().enumerate(),
+                printer,
+                field,
+                rows,
+                |(row, unscaled)| {
+                    wide(*unscaled, *scale)
+                        .or_else(|| Decimal::parse(&array.value_as_string(row)))
+                        .map_or_else(|| broken(printer), |number| printer.number(&number))
+                },
+            );
+        }
         DataType::Date32 => {
             let days = array.as_primitive::<Date32Type>().values().iter();
             add_each(array, days, printer, field, rows, |days| printer.date(*days));

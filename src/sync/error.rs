@@ -74,6 +74,21 @@ pub enum Exit {
     Bug = 70,
 }
 
+impl Exit {
+    /// Every exit code.
+    pub const ALL: [Self; 9] = [
+        Self::Done,
+        Self::Rejects,
+        Self::Config,
+        Self::Credentials,
+        Self::Source,
+        Self::Destination,
+        Self::Guard,
+        Self::Deferred,
+        Self::Bug,
+    ];
+}
+
 impl RunError {
     /// A read that ended without its receipt, or with one that does not add up.
     pub(crate) fn cut_read(rows: u64) -> Self {

@@ -51,6 +51,8 @@ pub struct Settlement {
     pub filter: Option<Vec<FilterChange>>,
     /// The store's generation after the last batch.
     pub generation: Option<u64>,
+    /// In how many records each field got another value, in mapping order.
+    pub fields: Vec<u64>,
 }
 
 /// Writes what became of each row.
@@ -238,14 +240,15 @@ impl RunLedger {
         Ok(wait)
     }
 
-    /// What the settled operations change, and what they add to the tally and the filter.
-    fn digest(&self, settled: Vec<Settled>) -> (Changes, Tally, Vec<FilterChange>) {
+    /// What the settled operations change, and what they add to the tally, the filter and the fields.
+    fn digest(&self, settled: Vec<Settled>) -> Digest<'_> {
         let mut digest = Digest {
             ledger: self,
             now_ms: self.clock.now_ms(),
             changes: Changes::default(),
             tally: Tally::default(),
             filter: Vec::new(),
+            fields: vec![0; self.sync.fields.len()],
         };
         let mut under_way = locked(&self.under_way);
         for one in settled {
@@ -258,14 +261,20 @@ impl RunLedger {
                 under_way.insert(one.operation.row, row);
             }
         }
-        (digest.changes, digest.tally, digest.filter)
+        digest
     }
 }
 
 #[async_trait]
 impl Ledger for RunLedger {
     async fn settle(&self, settled: Vec<Settled>, finished: Option<JobNumber>) -> Result<(), LedgerError> {
-        let (mut changes, tally, filter) = self.digest(settled);
+        let Digest {
+            mut changes,
+            tally,
+            filter,
+            fields,
+            ..
+        } = self.digest(settled);
         changes.finished = finished.map(|number| self.job_id(number)).into_iter().collect();
         let mut generation = None;
         if !changes.is_empty() {
@@ -275,6 +284,10 @@ impl Ledger for RunLedger {
             let mut settlement = locked(&self.settlement);
             settlement.tally.add(&tally);
             settlement.generation = settlement.generation.max(generation);
+            settlement.fields.resize(fields.len(), 0);
+            for (sum, more) in settlement.fields.iter_mut().zip(&fields) {
+                *sum += more;
+            }
             let known = settlement.filter.as_ref().map_or(0, Vec::len);
             if known + filter.len() > FILTER_CHANGES {
                 settlement.filter = None;
@@ -337,6 +350,7 @@ struct Digest<'a> {
     changes: Changes,
     tally: Tally,
     filter: Vec<FilterChange>,
+    fields: Vec<u64>,
 }
 
 impl Digest<'_> {
@@ -421,7 +435,12 @@ impl Digest<'_> {
         }
         row.created |= effect == Effect::Created;
         if effect != Effect::Untouched {
+            let before = row.prints.clone();
             self.ledger.acknowledge(&mut row.prints, operation, fields);
+            let prints = before.iter().zip(&row.prints);
+            for (sum, (before, now)) in self.fields.iter_mut().zip(prints) {
+                *sum += u64::from(before != now);
+            }
         }
         if effect == Effect::Untouched && row.remote.is_none() {
             // Mode update, and no such record: it may come to be, so nothing is remembered.

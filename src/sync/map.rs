@@ -7,6 +7,7 @@
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Schema};
 use outflow_sdk::destination::{FieldType, MappedField};
+use outflow_sdk::keys::KeyKind;
 use outflow_sdk::print::{KeyHash, Print, Printer, add_field, bind_to_key};
 use outflow_sdk::value::{Decimal, Value};
 use serde::{Deserialize, Serialize};
@@ -300,7 +301,35 @@ impl Mapping {
         parts.join("/")
     }
 
-    fn keys(&self, batch: &RecordBatch, keys: &mut Vec<Option<KeyHash>>) {
+    /// What the key's columns hold, for keys that come from outside.
+    ///
+    /// # Errors
+    /// The columns whose values nobody can ask for.
+    pub(super) fn key_kinds(&self, schema: &Schema) -> Result<Vec<KeyKind>, Vec<ColumnProblem>> {
+        let kinds = self.key.iter().map(|&at| {
+            let field = schema.field(at);
+            let kind = KeyKind::of(field.data_type()).filter(|_| !columns::is_json(field));
+            kind.ok_or_else(|| ColumnProblem {
+                path: "key".into(),
+                code: "key_type",
+                message: format!(
+                    "rows cannot be asked for by {}, whose type is {}",
+                    field.name(),
+                    field.data_type()
+                ),
+                hint: Some("turn it into text or a whole number in the model".into()),
+            })
+        });
+        let (kinds, problems): (Vec<_>, Vec<_>) = kinds.partition(Result::is_ok);
+        if problems.is_empty() {
+            Ok(kinds.into_iter().flatten().collect())
+        } else {
+            Err(problems.into_iter().filter_map(Result::err).collect())
+        }
+    }
+
+    /// The key of every row; none where a part of it is NULL.
+    pub(super) fn keys(&self, batch: &RecordBatch, keys: &mut Vec<Option<KeyHash>>) {
         use arrow::array::{Array, AsArray};
         use arrow::datatypes::Int64Type;
 

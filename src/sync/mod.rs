@@ -5,6 +5,7 @@
 //! compares those with the state, field by field, and gives a [`plan::Plan`]; [`guard`] may stop it;
 //! [`run`] has it delivered and [`ledger`] writes what was acknowledged.
 
+pub mod asked;
 pub(crate) mod cast;
 pub mod check;
 pub mod classify;
@@ -13,6 +14,7 @@ pub mod diff;
 pub mod error;
 pub mod forecast;
 pub mod guard;
+pub mod keyed;
 pub mod ledger;
 pub mod map;
 mod open_jobs;

@@ -39,8 +39,8 @@ pub struct Stage {
 pub struct Prepared {
     /// The plan.
     pub plan: Plan,
-    /// The filter, with every row of the model seen.
-    pub filter: Filter,
+    /// The filter, with every row of the model seen; none when some rows alone were read.
+    pub filter: Option<Filter>,
     /// The sync in the store.
     pub state: SyncState,
     /// Number of the layout of the mapped fields.
@@ -122,11 +122,7 @@ impl Stage {
             self.progress.as_ref(),
         )
         .await?;
-        let (schema_print, mut binding) = self.schema_for_rejects(sync, &state).await?;
-        if binding.is_none() && self.aims_elsewhere(sync, &state)? {
-            // Whether it is still the same account and object must be known even if nothing is sent.
-            binding = Some(self.bind(sync, &state, false).await?);
-        }
+        let (schema_print, binding) = self.look_at_target(sync, &state).await?;
         let context = Context {
             sync,
             store: &self.store,
@@ -148,11 +144,26 @@ impl Stage {
         self.progress.planned(&sync.name, plan.operations());
         Ok(Prepared {
             plan,
-            filter,
+            filter: Some(filter),
             state,
             layout,
             binding,
         })
+    }
+
+    /// What must be known of the destination before rows are compared with the state: the hash that open
+    /// rejects are compared with, and that it is the one the state describes.
+    pub(super) async fn look_at_target(
+        &self,
+        sync: &Arc<SyncSpec>,
+        state: &SyncState,
+    ) -> Result<(Option<u64>, Option<Arc<dyn Binding>>), RunError> {
+        let (schema_print, mut binding) = self.schema_for_rejects(sync, state).await?;
+        if binding.is_none() && self.aims_elsewhere(sync, state)? {
+            // Whether it is still the same account and object must be known even if nothing is sent.
+            binding = Some(self.bind(sync, state, false).await?);
+        }
+        Ok((schema_print, binding))
     }
 
     pub(super) fn state_of(&self, sync: &SyncSpec) -> Result<SyncState, RunError> {
@@ -293,7 +304,7 @@ fn schema_note(state: &SyncState) -> String {
     format!("schema/{}", state.id)
 }
 
-fn check_key(sync: &SyncSpec, state: &SyncState) -> Result<(), GuardStop> {
+pub(super) fn check_key(sync: &SyncSpec, state: &SyncState) -> Result<(), GuardStop> {
     match &state.identity {
         Some(identity) if identity.key != sync.key && state.rows > 0 => Err(GuardStop::KeyChanged {
             sync: sync.name.clone(),

@@ -14,6 +14,8 @@ pub struct RunReport {
     pub run_id: RunId,
     /// How it ended.
     pub status: RunStatus,
+    /// Of a run that read some rows alone, how many keys it was asked for; none = the whole model.
+    pub keys: Option<u64>,
     /// Rows by bucket.
     pub tally: Tally,
     /// Removals tried; they are no rows of the model.

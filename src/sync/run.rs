@@ -9,6 +9,7 @@ use outflow_sdk::destination::{Binding, FieldProblem};
 use tokio::sync::watch;
 use tracing::Instrument;
 
+use super::asked::AskedKeys;
 use super::classify::keeps_key_text;
 use super::error::RunError;
 use super::ledger::{FILTER_CHANGES, PlanFeed, RunFacts, RunLedger};
@@ -20,7 +21,9 @@ use super::report::RunReport;
 use super::spill::Sequence;
 use crate::deliver::{self, Account, DeliveryReport, End, Policy, off_worker};
 use crate::project::SyncSpec;
-use crate::state::{Changes, Filter, FilterChange, RunId, RunRecord, RunStatus, SyncState, Tally};
+use crate::state::{
+    Changes, Filter, FilterChange, RunDetail, RunId, RunRecord, RunStatus, SyncState, Tally, note_changes,
+};
 
 /// Rows in one transaction of what is settled without a request.
 const CHUNK: usize = 2_000;
@@ -45,6 +48,8 @@ pub(super) struct Course {
     removals: u64,
     limiter_wait: Duration,
     retries: u64,
+    /// In how many records each field got another value, in mapping order.
+    fields: Vec<u64>,
     pub(super) deferred: bool,
     pub(super) resumes_in: Option<Duration>,
     duplicate_keys: Vec<String>,
@@ -54,17 +59,27 @@ pub(super) struct Course {
 impl Runner {
     /// Runs one sync. Everything that can happen is in the report.
     pub async fn run(&self, sync: &Arc<SyncSpec>) -> RunReport {
+        self.run_for(sync, None).await
+    }
+
+    /// Runs one sync for the rows with these keys alone. Everything that can happen is in the report.
+    pub async fn run_keys(&self, sync: &Arc<SyncSpec>, keys: &AskedKeys) -> RunReport {
+        self.run_for(sync, Some(keys)).await
+    }
+
+    async fn run_for(&self, sync: &Arc<SyncSpec>, keys: Option<&AskedKeys>) -> RunReport {
+        let asked = keys.map(|keys| keys.len() as u64);
         let clock = &self.stage.clock;
         let started_ms = clock.now_ms();
         let started = tokio::time::Instant::now();
         let mut course = Course::default();
-        let (run_id, error) = match self.stage.store.begin_run(&sync.name, started_ms) {
+        let (run_id, error) = match self.stage.store.begin_run_of(&sync.name, started_ms, asked) {
             Ok(run_id) => {
                 self.stage.progress.started(&sync.name, run_id);
                 let span = tracing::info_span!("run", sync = %sync.name, run = run_id);
                 (
                     run_id,
-                    self.attempt(sync, run_id, &mut course)
+                    self.attempt(sync, run_id, keys, &mut course)
                         .instrument(span)
                         .await
                         .err(),
@@ -72,18 +87,22 @@ impl Runner {
             }
             Err(error) => (0, Some(error.into())),
         };
+        let fields = std::mem::take(&mut course.fields);
         let mut report = self.report(sync, run_id, course, error, started.elapsed());
+        report.keys = asked;
         let record = RunRecord {
             id: run_id,
             sync: sync.name.clone(),
             started_ms,
             finished_ms: Some(clock.now_ms()),
             status: report.status,
+            keys: asked,
             tally: report.tally,
             error: report
                 .error
                 .as_ref()
                 .map(|error| (error.code().to_owned(), error.to_string())),
+            detail: detail(sync, &report, &fields),
         };
         if run_id != 0
             && let Err(error) = self.stage.store.finish_run(&record)
@@ -93,6 +112,7 @@ impl Runner {
             report.error = Some(error.into());
         }
         if report.status == RunStatus::Ok
+            && keys.is_none()
             && let Err(error) = self.stage.remember_success(sync, started_ms)
         {
             // The next run reads more than it must, and no less.
@@ -133,6 +153,7 @@ impl Runner {
             sync: sync.name.clone(),
             run_id,
             status,
+            keys: None,
             tally,
             removals: course.removals,
             duration,
@@ -145,15 +166,27 @@ impl Runner {
         }
     }
 
-    async fn attempt(&self, sync: &Arc<SyncSpec>, run: RunId, course: &mut Course) -> Result<(), RunError> {
+    async fn attempt(
+        &self,
+        sync: &Arc<SyncSpec>,
+        run: RunId,
+        keys: Option<&AskedKeys>,
+        course: &mut Course,
+    ) -> Result<(), RunError> {
         self.settle_open_jobs(sync, run, course).await?;
         if course.deferred {
             return Ok(());
         }
         // Nothing is written before the plan is made, so the work can be given up at any point of it.
+        let preparing = async {
+            match keys {
+                Some(keys) => self.stage.prepare_keys(sync, run, keys).await,
+                None => self.stage.prepare(sync, run).await,
+            }
+        };
         let prepared = tokio::select! {
             biased;
-            prepared = self.stage.prepare(sync, run) => prepared?,
+            prepared = preparing => prepared?,
             () = asked(self.stop.clone()) => return Err(RunError::Cancelled),
         };
         let Prepared {
@@ -201,8 +234,17 @@ impl Runner {
         } else {
             Ok(())
         };
-        off_worker(|| self.keep_filter(&state, &mut filter, filter_changes, generation))?;
-        if state.adopt && outcome.is_ok() {
+        match (&mut filter, generation, filter_changes) {
+            (Some(filter), generation, changes) => {
+                off_worker(|| self.keep_filter(&state, filter, changes, generation))?;
+            }
+            (None, Some(generation), Some(changes)) if generation != state.generation => {
+                off_worker(|| note_changes(&self.stage.store, &state, generation, &changes));
+            }
+            (None, ..) => {}
+        }
+        // Rows that were not read are still to be adopted.
+        if state.adopt && outcome.is_ok() && keys.is_none() {
             self.stage.store.set_adopt(state.id, false)?;
         }
         outcome
@@ -421,6 +463,10 @@ impl Runner {
         drop(saving);
         let settlement = ledger.finish();
         course.tally.add(&settlement.tally);
+        course.fields.resize(facts.sync.fields.len(), 0);
+        for (sum, more) in course.fields.iter_mut().zip(&settlement.fields) {
+            *sum += more;
+        }
         self.quotas.save(destination.as_ref(), &account)?;
         *generation = (*generation).max(settlement.generation);
         match (filter.as_mut(), settlement.filter) {
@@ -470,6 +516,23 @@ impl Runner {
         }
         store.checkpoint()?;
         Ok(())
+    }
+}
+
+/// What the history keeps of a run beside its rows; `fields` counts changes in mapping order.
+fn detail(sync: &SyncSpec, report: &RunReport, fields: &[u64]) -> RunDetail {
+    let changed = sync
+        .fields
+        .iter()
+        .zip(fields)
+        .filter(|(_, records)| **records > 0);
+    RunDetail {
+        retries: report.retries,
+        limiter_wait_ms: u64::try_from(report.limiter_wait.as_millis()).unwrap_or(u64::MAX),
+        removals: report.removals,
+        fields: changed
+            .map(|(mapped, records)| (mapped.field.clone(), *records))
+            .collect(),
     }
 }
 

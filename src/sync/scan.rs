@@ -1,5 +1,6 @@
 //! Scan: the model is read once; rows that are as acknowledged are counted, the others set aside.
 
+use std::num::NonZero;
 use std::path::Path;
 
 use arrow::array::RecordBatch;
@@ -8,9 +9,9 @@ use outflow_sdk::print::{KeyHash, Print, Printer};
 use outflow_sdk::source::{ReadEvent, ReadReceipt, ReadRequest, Source};
 
 use super::error::RunError;
-use super::map::{BatchPrints, Mapping};
+use super::map::{BatchPrints, Mapping, Record};
 use super::progress::Progress;
-use super::spill::SortedSpill;
+use super::spill::{SortedSpill, SpillError};
 use crate::project::SyncSpec;
 use crate::state::{Filter, Probe};
 
@@ -48,20 +49,8 @@ pub async fn scan(
 ) -> Result<Scan, RunError> {
     let mut reading = source.read(request).await.map_err(RunError::Source)?;
     let mapping = Mapping::compile(sync, &reading.schema, printer).map_err(RunError::Columns)?;
-    let mut scan = Scan {
-        candidates: SortedSpill::new(folder),
-        read: 0,
-        unchanged: 0,
-        null_keys: 0,
-        null_key_rows: Vec::new(),
-        receipt: ReadReceipt {
-            rows: 0,
-            complete: false,
-            query_id: None,
-            bytes_scanned: None,
-        },
-    };
-    let mut lot = Lot::default();
+    let mut scan = Scan::new(folder);
+    let mut lot = Lot::for_filter(filter);
     while let Some(event) = reading.events.next().await {
         match event.map_err(RunError::Source)? {
             ReadEvent::Batch(batch) => {
@@ -82,16 +71,19 @@ pub async fn scan(
     Err(RunError::cut_read(scan.read))
 }
 
-/// Rows that are looked up in the filter together: the more there are, the fewer pages of it lie
-/// between one and the next.
-const LOT_ROWS: usize = 128 << 10;
+/// Most rows that are looked up in the filter together: the more there are, the fewer pages of it lie
+/// between one and the next. A small filter has few pages, and needs no more than the fewest.
+const LOT_ROWS: std::ops::RangeInclusive<u64> = 16 << 10..=128 << 10;
+
+/// Rows of a filter for one of a lot.
+const FILTER_ROWS: u64 = 64;
 
 /// Bytes of batches that are held for it at most.
 const LOT_BYTES: usize = 32 << 20;
 
 /// Batches waiting to be looked up.
-#[derive(Default)]
 struct Lot {
+    rows: usize,
     batches: Vec<RecordBatch>,
     prints: BatchPrints,
     bytes: usize,
@@ -101,6 +93,18 @@ struct Lot {
 }
 
 impl Lot {
+    fn for_filter(filter: &Filter) -> Self {
+        let rows = (filter.len() / FILTER_ROWS).clamp(*LOT_ROWS.start(), *LOT_ROWS.end());
+        Self {
+            rows: usize::try_from(rows).unwrap_or(usize::MAX),
+            batches: Vec::new(),
+            prints: BatchPrints::default(),
+            bytes: 0,
+            probes: Vec::new(),
+            differ: Vec::new(),
+        }
+    }
+
     fn add(&mut self, batch: RecordBatch, mapping: &Mapping) {
         mapping.prints(&batch, &mut self.prints);
         self.bytes += batch.get_array_memory_size();
@@ -108,11 +112,28 @@ impl Lot {
     }
 
     fn is_full(&self) -> bool {
-        self.prints.prints.len() >= LOT_ROWS || self.bytes >= LOT_BYTES
+        self.prints.prints.len() >= self.rows || self.bytes >= LOT_BYTES
     }
 }
 
 impl Scan {
+    /// Nothing read yet.
+    pub(super) fn new(folder: &Path) -> Self {
+        Self {
+            candidates: SortedSpill::new(folder),
+            read: 0,
+            unchanged: 0,
+            null_keys: 0,
+            null_key_rows: Vec::new(),
+            receipt: ReadReceipt {
+                rows: 0,
+                complete: false,
+                query_id: None,
+                bytes_scanned: None,
+            },
+        }
+    }
+
     /// Looks a lot up; what is not as acknowledged becomes a candidate.
     fn take(&mut self, lot: &mut Lot, mapping: &Mapping, filter: &mut Filter) -> Result<(), RunError> {
         filter.probe_batch(&lot.prints.keys, &lot.prints.prints, &mut lot.probes);
@@ -134,9 +155,10 @@ impl Scan {
                 }
             }
             mapping.send_for(batch, &lot.differ);
-            for (row, key, print) in &lot.differ {
-                self.candidates
-                    .push(*key, &mapping.record(batch, *row, *key, *print)?)?;
+            for records in records(mapping, batch, &lot.differ) {
+                for record in records? {
+                    self.candidates.push(record.key, &record)?;
+                }
             }
         }
         lot.batches.clear();
@@ -151,4 +173,39 @@ impl Scan {
         }
         Ok(self)
     }
+}
+
+/// Rows for which another thread is worth its start: about two milliseconds of work.
+const ROWS_PER_THREAD: usize = 512;
+
+/// The records of some rows of a batch, in their order, made on every core: in a first run these are
+/// all rows, and they cost more than all else that is done with them before they are sent.
+fn records(
+    mapping: &Mapping,
+    batch: &RecordBatch,
+    rows: &[(usize, KeyHash, Print)],
+) -> Vec<Result<Vec<Record>, SpillError>> {
+    let make = &|rows: &[(usize, KeyHash, Print)]| -> Result<Vec<Record>, SpillError> {
+        rows.iter()
+            .map(|(row, key, print)| mapping.record(batch, *row, *key, *print))
+            .collect()
+    };
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let share = rows.len().div_ceil(cores).max(ROWS_PER_THREAD);
+    let mut shares = rows.chunks(share);
+    let own = shares.next().unwrap_or_default();
+    std::thread::scope(|scope| {
+        let start = |share| {
+            let thread = std::thread::Builder::new().name("map".into());
+            (share, thread.spawn_scoped(scope, move || make(share)).ok())
+        };
+        let others: Vec<_> = shares.map(start).collect();
+        let mut made = vec![make(own)];
+        for (share, thread) in others {
+            // Whoever could not be started is stood in for; so is whoever broke off, which then tells why.
+            let records = thread.and_then(|thread| thread.join().ok());
+            made.push(records.unwrap_or_else(|| make(share)));
+        }
+        made
+    })
 }

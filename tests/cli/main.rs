@@ -7,6 +7,7 @@ mod demo;
 mod documents;
 mod plans;
 mod project;
+mod reports;
 mod runs;
 mod signals;
 mod words;

@@ -206,3 +206,36 @@ async fn a_broken_mapping_stops_itself_alone() {
     let said = project.outflow(&["run", "other"]).exits(2);
     assert!(said.stderr.contains("mappings/other.yaml:"), "{}", said.stderr);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_for_some_keys_sends_their_rows_alone() {
+    let mut project = Project::new(5).await;
+    project.outflow(&["run"]).exits(0);
+    project.set(2, 3, "Oslo");
+    project.set(3, 3, "Rome");
+    let keyed = ["run", "customers", "--key", "2", "--key", "4", "--json"];
+    let document = project.outflow(&keyed).exits(0).json();
+    let run = sync(&document);
+    assert_eq!(
+        (&run["keys"], &run["read"], &run["updated"]),
+        (&json!(2), &json!(2), &json!(1)),
+        "{document}"
+    );
+    let history = project.outflow(&["history"]).exits(0).stdout;
+    assert!(history.contains("2 of 2 keys"), "{history}");
+    let status = project.outflow(&["status", "--json"]).exits(0).json();
+    assert_eq!(sync(&status)["last_run"], 1, "{status}");
+    let said = project.outflow(&["explain", "customers", "2"]).exits(0).stdout;
+    assert!(said.contains("after the last run of the whole model"), "{said}");
+    assert_eq!(
+        sync(&project.outflow(&["run", "--json"]).exits(0).json())["updated"],
+        1
+    );
+    let long = "x".repeat(600);
+    let said = project.outflow(&["run", "customers", "--key", &long]).exits(2);
+    assert!(
+        said.stderr.contains("a --key is longer") && !said.stderr.contains("xxx"),
+        "{}",
+        said.stderr
+    );
+}

@@ -18,7 +18,7 @@ http:
 ";
 
 /// The daemon's command on this address, with tokens or without.
-fn command(project: &Project, listen: &str) -> Command {
+pub(crate) fn command(project: &Project, listen: &str) -> Command {
     let mut command = project.command(&["serve", "--listen", listen]);
     command
         .env("EYE", "eye-token")
@@ -27,7 +27,7 @@ fn command(project: &Project, listen: &str) -> Command {
     command
 }
 
-fn with_tokens(project: &Project) {
+pub(crate) fn with_tokens(project: &Project) {
     let file = project.path("outflow.yaml");
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(file, format!("{text}{TOKENS}")).unwrap();
@@ -49,8 +49,13 @@ fn routes() -> Vec<(Request, &'static str)> {
         (get("/api/v1/runs"), "viewer"),
         (get("/api/v1/runs/1"), "viewer"),
         (get("/api/v1/rejects"), "viewer"),
+        (get("/api/v1/events").endless(), "viewer"),
         (get("/api/v1/syncs/customers/plan"), "operator"),
         (post("/api/v1/syncs/customers/trigger?wait=true"), "operator"),
+        (
+            post("/api/v1/syncs/customers/rows?wait=true").body("{\"keys\": [1]}"),
+            "operator",
+        ),
         (post("/api/v1/syncs/customers/pause"), "operator"),
         (post("/api/v1/syncs/customers/resume"), "operator"),
         (post("/api/v1/syncs/customers/cancel"), "operator"),

@@ -15,6 +15,7 @@ pub(crate) struct Request {
     path: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
+    endless: bool,
 }
 
 /// What came back.
@@ -39,7 +40,14 @@ impl Request {
             path: path.to_owned(),
             headers: Vec::new(),
             body: Vec::new(),
+            endless: false,
         }
+    }
+
+    /// Its answer has no end: only the head of it is read, if all is well.
+    pub(crate) fn endless(mut self) -> Self {
+        self.endless = true;
+        self
     }
 
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
@@ -58,9 +66,18 @@ impl Request {
 
     /// Sends it to a daemon.
     pub(crate) fn send(self, served: &Served) -> Answer {
+        let endless = self.endless;
         let mut stream = self.open(served);
         let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).unwrap();
+        if endless {
+            let mut byte = [0];
+            while !bytes.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
+                bytes.push(byte[0]);
+            }
+        }
+        if !bytes.starts_with(b"HTTP/1.1 200") {
+            stream.read_to_end(&mut bytes).unwrap();
+        }
         Answer::of(&String::from_utf8(bytes).unwrap())
     }
 

@@ -86,6 +86,8 @@ async fn a_signed_call_runs_its_syncs_once() {
     );
     until(|| served.log(), || project.twin.contacts().len() == 3);
     assert_eq!(again().is(409).code(), "hook_replay");
+    // A run that is stopped before its end goes on after the start.
+    until(|| served.log(), || history(&project)[0]["status"] == "ok");
     assert_eq!(served.stop().0, Some(0));
 
     let served = serve(&project, "127.0.0.1:0");
@@ -185,4 +187,132 @@ async fn a_hook_of_an_unknown_sync_is_a_broken_project() {
         said.stdout,
         said.stderr
     );
+}
+
+/// A project with a generic hook and one of Segment that name a row.
+async fn naming_rows() -> Project {
+    let project = Project::new(3).await;
+    let file = project.path("outflow.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let hooks = "\
+hooks:
+  nightly: { profile: generic, secret: \"${env:HOOK_SECRET}\", syncs: [customers], key: /customer/id }
+  events: { profile: segment, secret: \"${env:HOOK_SECRET}\", syncs: [customers] }
+";
+    std::fs::write(file, format!("{text}{hooks}")).unwrap();
+    project
+}
+
+/// An event as Segment signs it.
+fn event(body: &str) -> Request {
+    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, SECRET.as_bytes());
+    let tag = hmac::sign(&key, body.as_bytes());
+    let signature: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    Request::post("/hooks/events")
+        .header("X-Signature", &signature)
+        .body(body)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_names_a_row_brings_that_row_alone_up_to_date() {
+    let project = naming_rows().await;
+    let served = serve(&project, "127.0.0.1:0");
+    call(0, SECRET, br#"{"customer": {"id": 2}}"#)
+        .send(&served)
+        .is(200);
+    until(|| served.log(), || project.twin.contacts().len() == 1);
+    assert!(project.twin.contact("person2@example.com").is_some());
+    let taken = event(r#"{"type": "identify", "userId": "3", "messageId": "m-1"}"#);
+    assert_eq!(taken.send(&served).is(200).json()["status"], "accepted");
+    until(|| served.log(), || project.twin.contacts().len() == 2);
+    let again = event(r#"{"type": "identify", "userId": "3", "messageId": "m-1"}"#);
+    assert_eq!(again.send(&served).is(409).code(), "hook_replay");
+    until(
+        || served.log(),
+        || history(&project).iter().all(|run| run["status"] == "ok"),
+    );
+    assert!(history(&project).iter().all(|run| run["keys"] == 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_without_the_key_is_refused_counted_and_leaves_no_content() {
+    let project = naming_rows().await;
+    let served = serve(&project, "127.0.0.1:0");
+    for (request, code) in [
+        (
+            call(0, SECRET, br#"{"customer": {"email": "person2@example.com"}}"#),
+            "hook_no_key",
+        ),
+        (call(0, SECRET, b"person2@example.com"), "hook_no_key"),
+        (
+            call(0, SECRET, br#"{"customer": {"id": ["person2@example.com"]}}"#),
+            "hook_key",
+        ),
+        (
+            event(r#"{"type": "track", "anonymousId": "person2@example.com"}"#),
+            "hook_no_key",
+        ),
+    ] {
+        assert_eq!(request.send(&served).is(400).code(), code);
+    }
+    let metrics = served.get("/metrics").is(200).body;
+    for line in [
+        "outflow_hook_calls_total{outcome=\"hook_no_key\"} 3",
+        "outflow_hook_calls_total{outcome=\"hook_key\"} 1",
+    ] {
+        assert!(metrics.contains(line), "{line}\n{metrics}");
+    }
+    assert_eq!(runs(&project), 0);
+    let (_, _, log) = served.stop();
+    assert!(
+        log.contains("hook_no_key") && !log.contains("example.com"),
+        "{log}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_a_call_named_has_its_effect_after_a_pause_and_a_power_cut() {
+    let project = naming_rows().await;
+    let served = serve(&project, "127.0.0.1:0");
+    served.post("/api/v1/syncs/customers/pause").is(200);
+    call(0, SECRET, br#"{"customer": {"id": 2}}"#)
+        .send(&served)
+        .is(200);
+    std::thread::park_timeout(std::time::Duration::from_millis(300));
+    assert_eq!(runs(&project), 0);
+    served.post("/api/v1/syncs/customers/resume").is(200);
+    until(|| served.log(), || project.twin.contacts().len() == 1);
+    until(
+        || served.log(),
+        || history(&project).iter().all(|run| run["status"] == "ok"),
+    );
+    served.post("/api/v1/syncs/customers/pause").is(200);
+    call(0, SECRET, br#"{"customer": {"id": 3}}"#)
+        .send(&served)
+        .is(200);
+    served.kill();
+    let served = serve(&project, "127.0.0.1:0");
+    served.post("/api/v1/syncs/customers/resume").is(200);
+    // The process that knew the row is gone: the whole model makes up for it.
+    until(|| served.log(), || project.twin.contacts().len() == 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hook_whose_key_does_not_fit_is_a_broken_project() {
+    let project = naming_rows().await;
+    let file = project.path("outflow.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    for (by, expected) in [
+        (("key: /customer/id", "key: customer"), "is no JSON pointer"),
+        (
+            ("key: /customer/id", "key: [/a, /b]"),
+            "one pointer for each column",
+        ),
+        (("profile: generic", "profile: fivetran"), "about no row"),
+    ] {
+        std::fs::write(&file, text.replacen(by.0, by.1, 1)).unwrap();
+        let said = project.outflow(&["check", "--offline"]).exits(2);
+        let words = format!("{}{}", said.stdout, said.stderr);
+        assert!(words.contains("hook_key") && words.contains(expected), "{words}");
+    }
 }

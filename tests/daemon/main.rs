@@ -6,11 +6,17 @@ mod access;
 mod alerts;
 mod api;
 mod client;
+mod emails;
 mod hooks;
+mod pages;
+mod pages_access;
+mod post_office;
 #[path = "../cli/project.rs"]
 #[allow(dead_code, reason = "the command line's tests use the rest")]
 mod project;
 mod reloads;
+mod reporting;
+mod rows;
 mod schedules;
 mod served;
 mod stops;

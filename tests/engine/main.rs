@@ -13,6 +13,8 @@ mod changes;
 mod events;
 mod faults;
 mod jobs;
+mod keyed;
+mod keyed_sqlite;
 mod keys;
 mod living_rows;
 mod narrowed;

@@ -27,7 +27,10 @@ from harness.twin import Twin
 from openapi_spec_validator import validate
 
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
-HOOKS = 'hooks:\n  nightly: { profile: generic, secret: "${env:HUBSPOT_TOKEN}", syncs: [customers] }\n'
+HOOKS = (
+    'hooks:\n  nightly: { profile: generic, secret: "${env:HUBSPOT_TOKEN}", syncs: [customers] }\n'
+    '  app: { profile: generic, secret: "${env:HUBSPOT_TOKEN}", syncs: [customers], key: /id }\n'
+)
 
 
 MAPPING = """\
@@ -52,12 +55,12 @@ def customers(path: Path, rows: int) -> Path:
 
 def filled(document: dict, run: int) -> dict:
     """The description with names that exist, so that requests get past the look-up."""
-    names = {"sync": "customers", "run": str(run), "hook": "nightly", "key": "1"}
+    names = {"sync": ["customers"], "run": [str(run)], "hook": ["nightly", "app"], "key": ["1"]}
     for path in document["paths"].values():
         for operation in path.values():
             for parameter in operation["parameters"]:
                 if parameter["name"] in names:
-                    parameter["schema"]["enum"] = [names[parameter["name"]]]
+                    parameter["schema"]["enum"] = names[parameter["name"]]
     return document
 
 
@@ -87,6 +90,11 @@ def main() -> None:
         with Daemon(project) as daemon:
             name = daemon.json("GET", "/api/v1/syncs")["syncs"][0]["sync"]
             run = daemon.json("POST", f"/api/v1/syncs/{name}/trigger?wait=60s")
+            rows = f"/api/v1/syncs/{name}/rows?wait=60s"
+            status, keyed = daemon.ask("POST", rows, b'{"keys": [1, "2", 999]}')
+            result = json.loads(keyed)["result"] if status == 200 else {}
+            verdict.check(result.get("keys") == 3 and result["read"] == result["unchanged"] == 2,
+                          f"http: of three rows asked for by key, two are there and unchanged {keyed[:300] if status != 200 else ''}")
             document = daemon.json("GET", "/api/v1/openapi.json")
             validate(document)
             verdict.check(True, f"http: the OpenAPI document is valid, {len(document['paths'])} paths")

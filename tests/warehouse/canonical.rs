@@ -157,7 +157,8 @@ async fn read(table: &Table, connection: &str) -> BTreeMap<String, Row> {
     panic!("the read did not end");
 }
 
-fn write_project(root: &Path, table: &Table, connection: &str) {
+/// A project whose one sync maps every column of a table.
+pub fn write_project(root: &Path, table: &Table, connection: &str) {
     std::fs::create_dir_all(root.join("mappings")).unwrap();
     std::fs::write(root.join("token"), "pat-na1-unused\n").unwrap();
     let outflow = format!(

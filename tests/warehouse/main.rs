@@ -39,6 +39,7 @@ mod cutter;
 mod demo;
 #[path = "../../connectors/snowflake/tests/fakesnow/server.rs"]
 mod fakesnow;
+mod keyed;
 mod loader;
 mod postgres;
 mod project;
@@ -92,6 +93,26 @@ async fn customers_from_snowflake_are_what_they_are() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demo_runs_unchanged_from_snowflake() {
     demo::runs_unchanged(&mut Snowflake::start()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_asked_for_by_their_keys_in_sqlite() {
+    keyed::rows_asked_for(&mut Sqlite::start()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_asked_for_by_their_keys_in_postgres() {
+    keyed::rows_asked_for(&mut Postgres::start("postgres")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_asked_for_by_their_keys_in_bigquery() {
+    keyed::rows_asked_for(&mut BigQuery::start(true)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_asked_for_by_their_keys_in_snowflake() {
+    keyed::rows_asked_for(&mut Snowflake::start()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

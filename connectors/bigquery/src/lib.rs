@@ -16,6 +16,7 @@ mod api;
 mod batch;
 mod cell;
 mod check;
+mod codes;
 mod columns;
 mod config;
 mod credentials;
@@ -23,6 +24,7 @@ mod failure;
 mod job;
 mod jwt;
 mod kind;
+mod narrow;
 mod pages;
 mod query;
 mod read;
@@ -49,6 +51,7 @@ pub const DESCRIPTOR: SourceDescriptor = SourceDescriptor {
     type_name: "bigquery",
     title: "Google BigQuery",
     settings_schema: || schemars::schema_for!(BigQuerySettings),
+    codes: codes::CODES,
     open,
 };
 

@@ -12,6 +12,8 @@ pub(crate) struct Query {
     /// What messages call it.
     pub(crate) label: String,
     from: From,
+    /// Of the rows that are read, where not all are.
+    condition: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,13 +42,23 @@ impl Query {
                 Self {
                     label: format!("table {}.{}", table.dataset, table.table),
                     from: From::Table(table),
+                    condition: None,
                 }
             }
             Model::Sql(sql) => Self {
                 label: "the model's SQL".to_owned(),
                 from: From::Statement(single(sql, &Dialect::BIGQUERY)?.to_owned()),
+                condition: None,
             },
         })
+    }
+
+    /// The query of the rows that fulfil a condition on the model's columns.
+    pub(crate) fn narrowed(self, condition: String) -> Self {
+        Self {
+            condition: Some(condition),
+            ..self
+        }
     }
 
     /// The table, if it is one.
@@ -69,10 +81,12 @@ impl Query {
     pub(crate) fn select(&self, columns: &[String]) -> String {
         let columns: Vec<String> = columns.iter().map(|name| quoted(name)).collect();
         let columns = columns.join(", ");
+        let condition = self.condition.as_ref();
+        let rows = condition.map_or_else(String::new, |condition| format!(" WHERE {condition}"));
         match &self.from {
-            From::Table(table) => format!("SELECT {columns} FROM {}", table.quoted()),
+            From::Table(table) => format!("SELECT {columns} FROM {}{rows}", table.quoted()),
             // The body may end in a comment.
-            From::Statement(body) => format!("SELECT {columns} FROM (\n{body}\n)"),
+            From::Statement(body) => format!("SELECT {columns} FROM (\n{body}\n){rows}"),
         }
     }
 
@@ -158,7 +172,7 @@ impl TableName {
     }
 }
 
-fn quoted(name: &str) -> String {
+pub(crate) fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('\\', "\\\\").replace('`', "\\`"))
 }
 
@@ -221,6 +235,8 @@ pub(crate) mod tests {
             table("t").unwrap().select(&["a`b".into()]),
             "SELECT `a\\`b` FROM `acme`.`shop`.`t`"
         );
+        let narrowed = query.narrowed("`a` IN (1)".into());
+        assert!(narrowed.select(&["a".into()]).ends_with("\n\n) WHERE `a` IN (1)"));
     }
 
     #[test]

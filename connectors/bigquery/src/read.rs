@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use outflow_sdk::keys::Keys;
 use outflow_sdk::names::project;
 use outflow_sdk::source::{ReadEvent, ReadReceipt, ReadRequest};
 use outflow_sdk::{ConnectorError, ErrorKind};
@@ -13,6 +14,7 @@ use crate::columns::columns_changed;
 use crate::failure::too_many_bytes;
 use crate::job::{self, Finished, Running};
 use crate::kind::Typed;
+use crate::narrow;
 use crate::pages::Pages;
 use crate::query::Query;
 use crate::storage::Storage;
@@ -55,14 +57,20 @@ impl Reader {
         storage: Option<&Storage>,
         query: &Query,
         request: &ReadRequest,
+        keys: Option<&Keys>,
     ) -> Result<Self, ConnectorError> {
         let Some(name) = query.table().filter(|table| !table.is_wildcard()) else {
             let planned = job::dry_run(api, query).await?;
             let columns = wanted(query, planned.columns, request)?;
+            let query = &narrowed(query, keys, &columns);
             return Self::of_query(api, storage, query, request, columns, planned.location).await;
         };
         let table = table::describe(api, query, name).await?;
         let columns = wanted(query, table.columns, request)?;
+        let narrowed = narrowed(query, keys, &columns);
+        if narrowed != *query {
+            return Self::of_query(api, storage, &narrowed, request, columns, table.location).await;
+        }
         if let Some(storage) = storage.filter(|_| table.is_stored) {
             match Self::of_table(api, storage, query, &name.resource(), &columns).await {
                 Err(error) if may_come_otherwise(&error) => fell_back(&error),
@@ -185,6 +193,14 @@ fn receipt(rows: u64, query_id: String, bytes_scanned: Option<u64>) -> ReadRecei
         complete: true,
         query_id: Some(query_id),
         bytes_scanned,
+    }
+}
+
+/// The query of the rows that are asked for, where it can be narrowed to them.
+fn narrowed(query: &Query, keys: Option<&Keys>, columns: &[Typed]) -> Query {
+    match keys.and_then(|keys| narrow::condition(keys, columns)) {
+        Some(condition) => query.clone().narrowed(condition),
+        None => query.clone(),
     }
 }
 

@@ -9,6 +9,7 @@ use gcp_bigquery_client::auth::Authenticator;
 use outflow_sdk::ConnectorError;
 use outflow_sdk::descriptor::OpenContext;
 use outflow_sdk::http::{Exchange, Network};
+use outflow_sdk::keys::Keys;
 use outflow_sdk::source::{Advice, Column, Model, ReadEvent, ReadRequest, Reading, Source};
 use tokio::sync::{OnceCell, mpsc};
 use tokio::task::AbortHandle;
@@ -19,6 +20,7 @@ use crate::config::{BigQuerySettings, Settings};
 use crate::credentials::Credentials;
 use crate::failure::is_passing;
 use crate::kind::Typed;
+use crate::narrow;
 use crate::query::Query;
 use crate::read::{self, Reader};
 use crate::storage::Storage;
@@ -100,11 +102,11 @@ impl BigQuery {
         Ok(storage.as_ref())
     }
 
-    async fn start(&self, request: &ReadRequest) -> Result<Reader, ConnectorError> {
+    async fn start(&self, request: &ReadRequest, keys: Option<&Keys>) -> Result<Reader, ConnectorError> {
         let query = Query::new(&request.model, &self.settings)?;
         let api = self.api().await?;
         let storage = self.storage(api).await?;
-        Reader::start(api, storage, &query, request).await
+        Reader::start(api, storage, &query, request, keys).await
     }
 }
 
@@ -120,20 +122,24 @@ impl Source for BigQuery {
         Ok(columns.iter().map(Typed::described).collect())
     }
 
-    /// A backslash escapes, and a plain string does not go over the end of its line.
     fn text_literal(&self, text: &str) -> String {
-        let escaped = text
-            .replace('\\', "\\\\")
-            .replace('\'', "\\'")
-            .replace('\n', "\\n")
-            .replace('\r', "\\r");
-        format!("'{escaped}'")
+        narrow::text_literal(text)
     }
 
     async fn read(&self, request: ReadRequest) -> Result<Reading, ConnectorError> {
+        self.reading(request, None).await
+    }
+
+    async fn read_keys(&self, request: ReadRequest, keys: Keys) -> Result<Reading, ConnectorError> {
+        self.reading(request, Some(keys)).await
+    }
+}
+
+impl BigQuery {
+    async fn reading(&self, request: ReadRequest, keys: Option<Keys>) -> Result<Reading, ConnectorError> {
         let mut pauses = PAUSES.into_iter();
         let reader = loop {
-            match self.start(&request).await {
+            match self.start(&request, keys.as_ref()).await {
                 Ok(reader) => break reader,
                 Err(error) => match pauses.next().filter(|_| is_passing(&error)) {
                     Some(pause) => tokio::time::sleep(jittered(pause)).await,

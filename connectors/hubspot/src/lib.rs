@@ -20,6 +20,7 @@ mod binding;
 mod capabilities;
 mod checks;
 mod client;
+mod codes;
 mod config;
 mod destination;
 mod encode;
@@ -51,6 +52,7 @@ pub const DESCRIPTOR: DestinationDescriptor = DestinationDescriptor {
     type_name: "hubspot",
     title: "HubSpot contacts, companies, custom objects and static lists",
     settings_schema: || schemars::schema_for!(Settings),
+    codes: codes::CODES,
     mapping_schema: || schemars::schema_for!(MappingOptions),
     object_key: None,
     objects: &capabilities::OBJECTS,

@@ -21,9 +21,10 @@ use crate::config::CsvSettings;
 use crate::import;
 use crate::mentioned::Mentioned;
 use crate::messages;
+use crate::narrow::Scope;
 use crate::open::FileTable;
 use crate::projection::Columns;
-use crate::sink::{Cancel, Flow, Halt, Look, Sink, Tally};
+use crate::sink::{Cancel, Flow, Halt, Sink, Tally};
 use crate::sqlite::{self, BUSY_WAIT, Query};
 use crate::stamp::{FileRef, Stamp};
 
@@ -34,7 +35,7 @@ const LABEL: &str = "the model's SQL";
 pub(crate) struct Engine<'a> {
     pub(crate) catalogue: &'a Catalogue,
     pub(crate) csv: &'a CsvSettings,
-    pub(crate) look: Look,
+    pub(crate) scope: Scope<'a>,
     pub(crate) cancel: &'a Cancel,
 }
 
@@ -78,11 +79,18 @@ impl Engine<'_> {
             None
         };
         for (table, file) in std::mem::take(&mut session.files) {
-            let read = import::fill(&connection, &table, file, self.look, self.cancel)?;
+            let read = import::fill(&connection, &table, file, self.scope.look, self.cancel)?;
             bytes = bytes.zip(read).map(|(sum, read)| sum + read);
         }
         connection.execute_batch("BEGIN").map_err(failed)?;
-        let query = Query::statement(&connection, LABEL, sql.to_owned(), wanted, self.look, self.cancel)?;
+        let query = Query::statement(
+            &connection,
+            LABEL,
+            sql.to_owned(),
+            wanted,
+            self.scope,
+            self.cancel,
+        )?;
         match purpose {
             Purpose::Describe(columns) => {
                 *columns = query.columns();
@@ -161,7 +169,7 @@ impl Session<'_> {
                     *format,
                     engine.csv,
                     Columns::Sendable,
-                    engine.look,
+                    engine.scope.look,
                     engine.cancel,
                 )?;
                 self.mentioned.narrow(plain, &mut file);

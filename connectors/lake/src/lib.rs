@@ -11,6 +11,7 @@
 
 mod catalogue;
 mod cell;
+mod codes;
 mod columns;
 mod config;
 mod csv;
@@ -20,6 +21,7 @@ mod jsonl;
 mod kind;
 mod mentioned;
 mod messages;
+mod narrow;
 mod open;
 mod parquet;
 mod parquet_columns;
@@ -43,6 +45,7 @@ pub const DESCRIPTOR: SourceDescriptor = SourceDescriptor {
     type_name: "lake",
     title: "Local files: CSV, Parquet, JSON lines and SQLite",
     settings_schema: || schemars::schema_for!(LakeSettings),
+    codes: codes::CODES,
     open,
 };
 

@@ -8,6 +8,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use futures::stream;
 use outflow_sdk::descriptor::OpenContext;
+use outflow_sdk::keys::Keys;
 use outflow_sdk::source::{Advice, Column, Model, ReadEvent, ReadReceipt, ReadRequest, Reading, Source};
 use outflow_sdk::{ConnectorError, ErrorKind};
 use tokio::sync::mpsc;
@@ -16,6 +17,7 @@ use crate::catalogue::{Catalogue, Place};
 use crate::config::{CsvSettings, LakeSettings};
 use crate::engine::{Engine, Purpose};
 use crate::messages;
+use crate::narrow::{Remembered, Scope};
 use crate::open::FileTable;
 use crate::projection::Columns;
 use crate::sink::{Cancel, Flow, Halt, Look, Sink, Tally};
@@ -37,6 +39,7 @@ struct Settings {
     path: PathBuf,
     root: PathBuf,
     csv: CsvSettings,
+    remembered: Remembered,
 }
 
 impl Lake {
@@ -68,6 +71,7 @@ impl Lake {
                 path,
                 root: context.root.clone(),
                 csv: settings.csv,
+                remembered: Remembered::default(),
             }),
         })
     }
@@ -115,14 +119,25 @@ impl Source for Lake {
         let model = model.clone();
         self.blocking(move |settings, cancel| {
             let mut columns = Vec::new();
-            let look = Look::Sample(DESCRIBED_ROWS);
-            settings.run(&model, &[], look, cancel, Purpose::Describe(&mut columns))?;
+            let scope = settings.scope(Look::Sample(DESCRIBED_ROWS), None);
+            settings.run(&model, &[], scope, cancel, Purpose::Describe(&mut columns))?;
             Ok(columns)
         })
         .await
     }
 
     async fn read(&self, request: ReadRequest) -> Result<Reading, ConnectorError> {
+        self.start(request, None).await
+    }
+
+    /// SQLite reads the rows with these keys alone; a file is read whole.
+    async fn read_keys(&self, request: ReadRequest, keys: Keys) -> Result<Reading, ConnectorError> {
+        self.start(request, Some(keys)).await
+    }
+}
+
+impl Lake {
+    async fn start(&self, request: ReadRequest, keys: Option<Keys>) -> Result<Reading, ConnectorError> {
         let (sender, mut receiver) = mpsc::channel(BATCHES_WAITING);
         let guard = CancelOnDrop::default();
         let cancel = guard.0.clone();
@@ -130,7 +145,8 @@ impl Source for Lake {
         let work = move || {
             let mut sink = Channel(&sender);
             let purpose = Purpose::Read(&mut sink);
-            let last = match settings.run(&request.model, &request.columns, Look::Whole, &cancel, purpose) {
+            let scope = settings.scope(Look::Whole, keys.as_ref());
+            let last = match settings.run(&request.model, &request.columns, scope, &cancel, purpose) {
                 Ok(tally) => Message::End(tally),
                 Err(Halt::Failed(error)) => Message::Failed(error),
                 Err(Halt::Cancelled) => return,
@@ -184,6 +200,14 @@ impl Settings {
         Catalogue::open(&self.path, &self.root)
     }
 
+    fn scope<'a>(&'a self, look: Look, keys: Option<&'a Keys>) -> Scope<'a> {
+        Scope {
+            look,
+            keys,
+            remembered: &self.remembered,
+        }
+    }
+
     /// Why those files cannot be read whose first bytes already tell.
     fn unreadable_files(&self, catalogue: &Catalogue, cancel: &Cancel) -> Result<Vec<ConnectorError>, Halt> {
         let mut errors = Vec::new();
@@ -204,17 +228,17 @@ impl Settings {
         &self,
         model: &Model,
         wanted: &[String],
-        look: Look,
+        scope: Scope<'_>,
         cancel: &Cancel,
         purpose: Purpose<'_>,
     ) -> Flow<Tally> {
         let catalogue = self.catalogue()?;
         match model {
-            Model::Table(name) => self.table(&catalogue, name, wanted, look, cancel, purpose),
+            Model::Table(name) => self.table(&catalogue, name, wanted, scope, cancel, purpose),
             Model::Sql(sql) => Engine {
                 catalogue: &catalogue,
                 csv: &self.csv,
-                look,
+                scope,
                 cancel,
             }
             .run(sql, wanted, purpose),
@@ -226,13 +250,20 @@ impl Settings {
         catalogue: &Catalogue,
         name: &str,
         wanted: &[String],
-        look: Look,
+        scope: Scope<'_>,
         cancel: &Cancel,
         purpose: Purpose<'_>,
     ) -> Flow<Tally> {
         match &catalogue.find(name)?.place {
             Place::File { file, format } => {
-                let table = FileTable::open(file, *format, &self.csv, Columns::Wanted(wanted), look, cancel)?;
+                let table = FileTable::open(
+                    file,
+                    *format,
+                    &self.csv,
+                    Columns::Wanted(wanted),
+                    scope.look,
+                    cancel,
+                )?;
                 match purpose {
                     Purpose::Describe(columns) => {
                         *columns = table.columns();
@@ -248,7 +279,7 @@ impl Settings {
                 let mut connection = sqlite::connect(&database.file)?;
                 sqlite::bound(&mut connection, cancel).map_err(failed)?;
                 connection.execute_batch("BEGIN").map_err(failed)?;
-                let query = Query::table(&connection, &label, table, wanted, look, cancel)?;
+                let query = Query::table(&connection, &label, table, wanted, scope, cancel)?;
                 match purpose {
                     Purpose::Describe(columns) => {
                         *columns = query.columns();

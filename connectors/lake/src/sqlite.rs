@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use outflow_sdk::ConnectorError;
+use outflow_sdk::keys::{Keys, place};
 use outflow_sdk::names::project;
 use outflow_sdk::source::Column;
 use rusqlite::limits::Limit;
@@ -13,6 +14,7 @@ use crate::cell::Cell;
 use crate::columns::Batcher;
 use crate::kind::{Declared, Kind, Observed};
 use crate::messages;
+use crate::narrow::{self, Scope};
 use crate::sink::{Cancel, Flow, Look, Sink, Tally};
 use crate::stamp::FileRef;
 
@@ -79,6 +81,8 @@ pub(crate) struct Query<'a> {
     label: &'a str,
     cancel: &'a Cancel,
     sql: String,
+    /// Of these rows alone, where some were asked for.
+    narrowed: Option<String>,
     selected: Vec<Selected>,
     kinds: Vec<Kind>,
 }
@@ -90,7 +94,7 @@ impl<'a> Query<'a> {
         label: &'a str,
         table: &str,
         wanted: &[String],
-        look: Look,
+        scope: Scope<'_>,
         cancel: &'a Cancel,
     ) -> Flow<Self> {
         let table = quoted(table);
@@ -104,14 +108,12 @@ impl<'a> Query<'a> {
             .map(|column| quoted(&column.name))
             .collect::<Vec<_>>()
             .join(", ");
-        Self::statement(
-            connection,
-            label,
-            format!("SELECT {list} FROM {table}"),
-            &[],
-            look,
-            cancel,
-        )
+        let sql = format!("SELECT {list} FROM {table}");
+        let narrowed = scope.keys.map(|keys| {
+            let names = key_names(keys, names.iter().map(|column| column.name.as_str()));
+            format!("{sql} WHERE {}", narrow::condition(keys, &names))
+        });
+        Self::new(connection, label, sql, narrowed, &[], scope, cancel)
     }
 
     /// Prepares a read of `sql`'s `wanted` columns, which looks through the result once where
@@ -121,7 +123,35 @@ impl<'a> Query<'a> {
         label: &'a str,
         sql: String,
         wanted: &[String],
-        look: Look,
+        scope: Scope<'_>,
+        cancel: &'a Cancel,
+    ) -> Flow<Self> {
+        let Some(keys) = scope.keys else {
+            return Self::new(connection, label, sql, None, wanted, scope, cancel);
+        };
+        let failed = |error: rusqlite::Error| messages::sqlite_halt(label, &error, cancel);
+        let names: Vec<String> = {
+            let statement = prepare(connection, label, &sql, cancel)?;
+            let names = statement.columns();
+            names.map(|column| column.name().to_owned()).collect()
+        };
+        let names = key_names(keys, names.iter().map(String::as_str));
+        let inner = narrow::as_subquery(connection, &sql).map_err(failed)?;
+        // The model may end in a comment.
+        let narrowed = format!(
+            "SELECT * FROM (\n{inner}\n) AS outflow_rows WHERE {}",
+            narrow::condition(keys, &names)
+        );
+        Self::new(connection, label, sql, Some(narrowed), wanted, scope, cancel)
+    }
+
+    fn new(
+        connection: &'a Connection,
+        label: &'a str,
+        sql: String,
+        narrowed: Option<String>,
+        wanted: &[String],
+        scope: Scope<'_>,
         cancel: &'a Cancel,
     ) -> Flow<Self> {
         let selected = {
@@ -133,22 +163,48 @@ impl<'a> Query<'a> {
             label,
             cancel,
             sql,
+            narrowed,
             selected,
             kinds: Vec::new(),
         };
-        query.kinds = query.look_through(look)?;
+        query.kinds = query.observe(scope)?;
         Ok(query)
     }
 
-    fn look_through(&self, look: Look) -> Flow<Vec<Kind>> {
-        let mut observed: Vec<Observed> = self
-            .selected
-            .iter()
-            .map(|column| Observed::new(column.declared))
-            .collect();
+    /// The columns' types, from what they are declared as and what they hold.
+    fn observe(&self, scope: Scope<'_>) -> Flow<Vec<Kind>> {
+        let new = || {
+            let columns = self.selected.iter();
+            columns.map(|column| Observed::new(column.declared)).collect()
+        };
+        let mut model = format!("{}\n{}", self.label, self.sql);
+        for column in &self.selected {
+            model.push('\n');
+            model.push_str(&column.name);
+            model.push_str(column.declaration.as_deref().unwrap_or_default());
+        }
+        let known = match &self.narrowed {
+            Some(narrowed) => scope.remembered.get(&model).map(|known| (narrowed, known)),
+            None => None,
+        };
+        let observed = match known {
+            Some((narrowed, known)) => self.look_through(narrowed, known, scope.look)?,
+            None => {
+                let observed = self.look_through(&self.sql, new(), scope.look)?;
+                if scope.look == Look::Whole {
+                    scope.remembered.set(model, observed.clone());
+                }
+                observed
+            }
+        };
+        Ok(observed.iter().map(Observed::decide).collect())
+    }
+
+    /// Adds what the rows of `sql` hold to what was observed before.
+    fn look_through(&self, sql: &str, mut observed: Vec<Observed>, look: Look) -> Flow<Vec<Observed>> {
         if !self.selected.iter().all(|column| column.declared.is_certain()) {
             let failed = |error: rusqlite::Error| messages::sqlite_halt(self.label, &error, self.cancel);
-            let mut statement = prepare(self.connection, self.label, &self.sql, self.cancel)?;
+            let mut statement = prepare(self.connection, self.label, sql, self.cancel)?;
             let mut rows = statement.query([]).map_err(failed)?;
             let mut count = 0;
             while count < look.rows() {
@@ -166,7 +222,7 @@ impl<'a> Query<'a> {
                 }
             }
         }
-        Ok(observed.iter().map(Observed::decide).collect())
+        Ok(observed)
     }
 
     fn cell<'v>(&self, value: ValueRef<'v>, column: &Selected, row: u64) -> Result<Cell<'v>, ConnectorError> {
@@ -213,7 +269,8 @@ impl<'a> Query<'a> {
         let names = self.selected.iter().map(|column| column.name.as_str());
         let mut batcher = Batcher::new(names.zip(self.kinds.iter().copied()));
         sink.schema(batcher.schema())?;
-        let mut statement = prepare(self.connection, self.label, &self.sql, self.cancel)?;
+        let sql = self.narrowed.as_ref().unwrap_or(&self.sql);
+        let mut statement = prepare(self.connection, self.label, sql, self.cancel)?;
         let mut rows = statement.query([]).map_err(failed)?;
         let mut tally = Tally::default();
         while let Some(row) = rows.next().map_err(failed)? {
@@ -249,6 +306,16 @@ impl<'a> Query<'a> {
         )
         .with_hint("the SQL depends on chance or on the time; give the column a type with CAST(… AS …)")
     }
+}
+
+/// The key's columns as the model spells them; one it does not have stays as it was asked for, and is
+/// told as missing by whoever wants its values.
+fn key_names<'n>(keys: &Keys, names: impl Iterator<Item = &'n str> + Clone) -> Vec<String> {
+    let spelt = |wanted: &String| place(names.clone(), wanted).and_then(|at| names.clone().nth(at));
+    let columns = keys.columns.iter();
+    columns
+        .map(|wanted| spelt(wanted).unwrap_or(wanted).to_owned())
+        .collect()
 }
 
 fn prepare<'c>(connection: &'c Connection, label: &str, sql: &str, cancel: &Cancel) -> Flow<Statement<'c>> {

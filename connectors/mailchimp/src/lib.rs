@@ -26,6 +26,7 @@ mod binding;
 mod capabilities;
 mod checks;
 mod client;
+mod codes;
 mod config;
 mod destination;
 mod encode;
@@ -59,6 +60,7 @@ pub const DESCRIPTOR: DestinationDescriptor = DestinationDescriptor {
     type_name: "mailchimp",
     title: "Mailchimp audience members: merge fields, tags, interests and segments",
     settings_schema: || schemars::schema_for!(Settings),
+    codes: codes::CODES,
     mapping_schema: || schemars::schema_for!(MappingOptions),
     object_key: None,
     objects: &capabilities::OBJECTS,

@@ -33,6 +33,7 @@ mod binding;
 mod capabilities;
 mod checks;
 mod client;
+mod codes;
 mod config;
 mod consent;
 mod contacts;
@@ -66,6 +67,7 @@ pub const DESCRIPTOR: DestinationDescriptor = DestinationDescriptor {
     type_name: "marketing_cloud",
     title: "Salesforce Marketing Cloud: rows of data extensions, journey entry events",
     settings_schema: || schemars::schema_for!(Settings),
+    codes: codes::CODES,
     mapping_schema: || schemars::schema_for!(MappingOptions),
     object_key: Some(ObjectKey {
         key: "data_extension",

@@ -212,21 +212,36 @@ fn infinite_or_malformed(text: &str) -> Unfit {
 }
 
 fn number(text: &str) -> Result<i64, Unfit> {
-    if text.is_empty() || text.len() > 7 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+    if text.is_empty() || text.len() > 7 {
         return Err(Unfit::Malformed);
     }
-    Ok(text
-        .bytes()
-        .fold(0, |number, byte| number * 10 + i64::from(byte - b'0')))
+    digits(text.as_bytes())
+}
+
+/// The number that a few digits write.
+fn digits(text: &[u8]) -> Result<i64, Unfit> {
+    text.iter().try_fold(0, |number, byte| match byte {
+        b'0'..=b'9' => Ok(number * 10 + i64::from(byte - b'0')),
+        _ => Err(Unfit::Malformed),
+    })
 }
 
 fn days(text: &str, before_christ: bool) -> Result<i64, Unfit> {
-    let mut parts = text.split('-');
-    let (Some(year), Some(month), Some(day), None) = (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Err(infinite_or_malformed(text));
+    let (year, month, day) = match text.as_bytes() {
+        // Nearly every date is written so.
+        [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] => (
+            digits(&[*y1, *y2, *y3, *y4])?,
+            digits(&[*m1, *m2])?,
+            digits(&[*d1, *d2])?,
+        ),
+        _ => {
+            let mut parts = text.split('-');
+            match (parts.next(), parts.next(), parts.next(), parts.next()) {
+                (Some(year), Some(month), Some(day), None) => (number(year)?, number(month)?, number(day)?),
+                _ => return Err(infinite_or_malformed(text)),
+            }
+        }
     };
-    let (year, month, day) = (number(year)?, number(month)?, number(day)?);
     // There is no year 0: 1 BC is year 0 of the calendar.
     let year = if before_christ { 1 - year } else { year };
     if !(-9_999..=9_999).contains(&year) {
@@ -246,13 +261,12 @@ fn days(text: &str, before_christ: bool) -> Result<i64, Unfit> {
 
 fn micros_of_day(clock: &str) -> Result<i64, Unfit> {
     let (seconds, fraction) = clock.split_once('.').unwrap_or((clock, ""));
-    let mut parts = seconds.split(':');
-    let (Some(hour), Some(minute), Some(second), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Err(Unfit::Malformed);
+    let (hour, minute, second) = match seconds.as_bytes() {
+        [h1, h2, b':', m1, m2, b':', s1, s2] => {
+            (digits(&[*h1, *h2])?, digits(&[*m1, *m2])?, digits(&[*s1, *s2])?)
+        }
+        _ => return Err(Unfit::Malformed),
     };
-    let (hour, minute, second) = (number(hour)?, number(minute)?, number(second)?);
     let micros = match fraction.len() {
         0 => 0,
         digits @ 1..=6 => number(fraction)? * 10i64.pow(6 - digits as u32),

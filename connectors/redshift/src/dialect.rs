@@ -20,6 +20,15 @@ impl Dialect {
         }
     }
 
+    /// `text` as a literal. On Redshift a backslash escapes; a PostgreSQL session has it stand for itself.
+    pub(crate) fn text_literal(self, text: &str) -> String {
+        let doubled = text.replace('\'', "''");
+        match self {
+            Dialect::Redshift => format!("'{}'", doubled.replace('\\', "\\\\")),
+            Dialect::Postgres => format!("'{doubled}'"),
+        }
+    }
+
     /// What messages call it.
     pub(crate) fn title(self) -> &'static str {
         match self {

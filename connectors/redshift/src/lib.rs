@@ -21,6 +21,7 @@ mod array;
 mod batch;
 mod cell;
 mod check;
+mod codes;
 mod config;
 mod dialect;
 mod failure;
@@ -28,6 +29,7 @@ mod iam;
 mod kind;
 mod layout;
 mod names;
+mod narrow;
 mod query;
 mod read;
 mod session;
@@ -54,6 +56,7 @@ pub const REDSHIFT: SourceDescriptor = SourceDescriptor {
     type_name: "redshift",
     title: "Amazon Redshift, provisioned or serverless",
     settings_schema: || schemars::schema_for!(RedshiftSettings),
+    codes: codes::CODES,
     open: |settings, context| {
         let settings: RedshiftSettings = parse(settings, context)?;
         Ok(Arc::new(Warehouse::redshift(settings, context)?) as Arc<dyn Source>)
@@ -65,6 +68,7 @@ pub const POSTGRES: SourceDescriptor = SourceDescriptor {
     type_name: "postgres",
     title: "PostgreSQL",
     settings_schema: || schemars::schema_for!(PostgresSettings),
+    codes: codes::CODES,
     open: |settings, context| {
         let settings: PostgresSettings = parse(settings, context)?;
         Ok(Arc::new(Warehouse::postgres(settings, context)?) as Arc<dyn Source>)

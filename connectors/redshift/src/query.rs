@@ -16,6 +16,8 @@ pub(crate) struct Query {
     from: From,
     /// Stands before the SELECT, so that the server's logs say whose it is.
     comment: String,
+    /// Of the rows that are read, where not all are.
+    condition: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +43,20 @@ impl Query {
             }
         };
         let comment = tag.map_or_else(String::new, |tag| format!("/* {} */ ", tag.name()));
-        Ok(Self { label, from, comment })
+        Ok(Self {
+            label,
+            from,
+            comment,
+            condition: None,
+        })
+    }
+
+    /// The query of the rows that fulfil a condition on the model's columns.
+    pub(crate) fn narrowed(self, condition: String) -> Self {
+        Self {
+            condition: Some(condition),
+            ..self
+        }
     }
 
     /// The table's name without schema, if it is a table.
@@ -67,12 +82,14 @@ impl Query {
     pub(crate) fn select(&self, columns: Option<&[String]>) -> String {
         let (before, after) = self.around(columns);
         match &self.from {
-            From::Table(_) => before,
+            From::Table(_) => format!("{before}{after}"),
             From::Statement(body) => format!("{before}{body}{after}"),
         }
     }
 
-    fn around(&self, columns: Option<&[String]>) -> (String, &'static str) {
+    fn around(&self, columns: Option<&[String]>) -> (String, String) {
+        let condition = self.condition.as_ref();
+        let rows = condition.map_or_else(String::new, |condition| format!(" WHERE {condition}"));
         let columns = columns.map_or_else(
             || "*".to_owned(),
             |names| {
@@ -87,11 +104,14 @@ impl Query {
         match &self.from {
             From::Table(parts) => {
                 let table: Vec<String> = parts.iter().map(|part| quoted(part)).collect();
-                (format!("{comment}SELECT {columns} FROM {}", table.join(".")), "")
+                (
+                    format!("{comment}SELECT {columns} FROM {}", table.join(".")),
+                    rows,
+                )
             }
             From::Statement(_) => (
                 format!("{comment}SELECT {columns} FROM (\n"),
-                "\n) AS outflow_model",
+                format!("\n) AS outflow_model{rows}"),
             ),
         }
     }
@@ -139,6 +159,17 @@ mod tests {
         );
         let table = Query::new(&Model::Table("s.T".into()), Dialect::Redshift, None).unwrap();
         assert_eq!(table.select(None), "SELECT * FROM \"s\".\"t\"");
+        let narrowed = table.clone().narrowed("\"id\" IN (1)".into());
+        assert_eq!(
+            narrowed.select(None),
+            "SELECT * FROM \"s\".\"t\" WHERE \"id\" IN (1)"
+        );
+        let narrowed = query.narrowed("\"id\" IN (1)".into());
+        assert!(
+            narrowed
+                .select(None)
+                .ends_with("-- one\n\n) AS outflow_model WHERE \"id\" IN (1)")
+        );
         assert_eq!((table.label.as_str(), table.table()), ("table s.t", Some("t")));
         let odd = Query::new(&Model::Table("s.\"T\"".into()), Dialect::Redshift, None).unwrap();
         assert_eq!(

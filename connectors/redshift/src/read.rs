@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use futures::StreamExt;
+use outflow_sdk::keys::Keys;
 use outflow_sdk::names::project;
 use outflow_sdk::source::{ReadEvent, ReadReceipt, ReadRequest};
 use outflow_sdk::{ConnectorError, ErrorKind};
@@ -17,6 +18,7 @@ use crate::dialect::Dialect;
 use crate::failure::{Doing, classify};
 use crate::kind::Typed;
 use crate::layout;
+use crate::narrow;
 use crate::query::Query;
 use crate::session::Session;
 
@@ -43,10 +45,16 @@ impl Reader {
         mut session: Session,
         query: Query,
         request: &ReadRequest,
+        keys: Option<&Keys>,
     ) -> Result<Self, ConnectorError> {
         session.set_busy(true);
         let all = layout::columns(&session, settings, &query).await?;
         let columns = wanted(&query, all, &request.columns)?;
+        let condition = keys.and_then(|keys| narrow::condition(keys, &columns, settings.dialect));
+        let query = match condition {
+            Some(condition) => query.narrowed(condition),
+            None => query,
+        };
         let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
         let messages = session
             .client()

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use futures::stream;
 use outflow_sdk::descriptor::OpenContext;
 use outflow_sdk::http::{Exchange, Network};
+use outflow_sdk::keys::Keys;
 use outflow_sdk::names::did_you_mean;
 use outflow_sdk::source::{Advice, Column, Model, ReadEvent, ReadRequest, Reading, Source};
 use outflow_sdk::tag::Tag;
@@ -17,7 +18,6 @@ use tokio::task::AbortHandle;
 
 use crate::check;
 use crate::config::{Login, PostgresSettings, RedshiftSettings, Settings};
-use crate::dialect::Dialect;
 use crate::failure::is_passing;
 use crate::kind::Typed;
 use crate::layout;
@@ -85,11 +85,11 @@ impl Warehouse {
         Session::open(&self.settings, self.exchange.as_deref(), tag).await
     }
 
-    async fn start(&self, request: &ReadRequest) -> Result<Started, ConnectorError> {
+    async fn start(&self, request: &ReadRequest, keys: Option<&Keys>) -> Result<Started, ConnectorError> {
         let tag = Tag::new(&request.sync, &request.run_id);
         let query = Query::new(&request.model, self.settings.dialect, Some(&tag))?;
         let session = self.session(Some(&tag)).await?;
-        match self.start_in(session, &query, request).await {
+        match self.start_in(session, &query, request, keys).await {
             Err(error) if error.code == "missing_table" => Err(self.suggest(error, &query).await),
             other => other,
         }
@@ -100,14 +100,18 @@ impl Warehouse {
         mut session: Session,
         query: &Query,
         request: &ReadRequest,
+        keys: Option<&Keys>,
     ) -> Result<Started, ConnectorError> {
-        if let Some(unload) = &self.unload {
+        // A few rows are here sooner than their files would be written.
+        if let Some(unload) = &self.unload
+            && keys.is_none()
+        {
             match unload.start(&self.settings, session, query, request).await? {
                 Unloaded::Files(files) => return Ok(Started::InFiles(files)),
                 Unloaded::NotWritable(kept) => session = *kept,
             }
         }
-        let reader = Reader::start(&self.settings, session, query.clone(), request).await?;
+        let reader = Reader::start(&self.settings, session, query.clone(), request, keys).await?;
         Ok(Started::Streaming(Box::new(reader)))
     }
 
@@ -194,18 +198,23 @@ impl Source for Warehouse {
     }
 
     fn text_literal(&self, text: &str) -> String {
-        let doubled = text.replace('\'', "''");
-        match self.settings.dialect {
-            // A backslash escapes there.
-            Dialect::Redshift => format!("'{}'", doubled.replace('\\', "\\\\")),
-            Dialect::Postgres => format!("'{doubled}'"),
-        }
+        self.settings.dialect.text_literal(text)
     }
 
     async fn read(&self, request: ReadRequest) -> Result<Reading, ConnectorError> {
+        self.reading(request, None).await
+    }
+
+    async fn read_keys(&self, request: ReadRequest, keys: Keys) -> Result<Reading, ConnectorError> {
+        self.reading(request, Some(keys)).await
+    }
+}
+
+impl Warehouse {
+    async fn reading(&self, request: ReadRequest, keys: Option<Keys>) -> Result<Reading, ConnectorError> {
         let mut pauses = PAUSES.into_iter();
         let reader = loop {
-            match self.start(&request).await {
+            match self.start(&request, keys.as_ref()).await {
                 Ok(reader) => break reader,
                 Err(error) => match pauses.next().filter(|_| is_passing(&error)) {
                     Some(pause) => tokio::time::sleep(pause.max(asked(&error))).await,

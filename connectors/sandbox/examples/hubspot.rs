@@ -8,6 +8,9 @@ use std::time::Duration;
 use clap::Parser;
 use outflow_sandbox::hubspot::{Options, Rate, Twin};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A local HubSpot.
 #[derive(Parser)]
 struct Arguments {

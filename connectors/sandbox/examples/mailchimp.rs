@@ -7,6 +7,9 @@ use std::time::Duration;
 use clap::Parser;
 use outflow_sandbox::mailchimp::{Options, Twin};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A local Mailchimp.
 #[derive(Parser)]
 struct Arguments {

@@ -7,6 +7,9 @@ use std::time::Duration;
 use clap::Parser;
 use outflow_sandbox::marketing_cloud::{Options, Twin};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A local Marketing Cloud.
 #[derive(Parser)]
 struct Arguments {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use schemars::Schema;
 
+use crate::codes::Code;
 use crate::destination::{Capabilities, Destination};
 use crate::error::ConnectorError;
 use crate::source::Source;
@@ -30,6 +31,8 @@ pub struct SourceDescriptor {
     pub title: &'static str,
     /// JSON Schema of the settings beside `type:`; doc comments become the reference.
     pub settings_schema: fn() -> Schema,
+    /// What its codes mean, beside those of [`COMMON`](crate::codes::COMMON).
+    pub codes: &'static [Code],
     /// Opens a connection from settings that passed the schema; does no I/O on the network.
     pub open: Open<dyn Source>,
 }
@@ -61,6 +64,8 @@ pub struct DestinationDescriptor {
     pub title: &'static str,
     /// JSON Schema of the settings beside `type:`.
     pub settings_schema: fn() -> Schema,
+    /// What its codes mean, beside those of [`COMMON`](crate::codes::COMMON).
+    pub codes: &'static [Code],
     /// JSON Schema of the keys a mapping may have for this destination alone (`create_fields`,
     /// `audience`, …), at the mapping's top level.
     pub mapping_schema: fn() -> Schema,

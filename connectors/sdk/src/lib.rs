@@ -12,11 +12,13 @@
 //! Values cross the boundary in one canonical form ([`value::Value`]), so that the same fact read
 //! from two places has the same [`print`](mod@print).
 
+pub mod codes;
 pub mod conformance;
 pub mod descriptor;
 pub mod destination;
 pub mod error;
 pub mod http;
+pub mod keys;
 pub mod limits;
 pub mod names;
 pub mod print;

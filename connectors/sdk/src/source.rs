@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use futures::Stream;
 
 use crate::error::ConnectorError;
+use crate::keys::Keys;
 
 /// What to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,4 +103,13 @@ pub trait Source: Send + Sync {
     /// Runs the model. Errors before the first row and after it are both typed; a wrong or
     /// truncated input is an error, never a short read.
     async fn read(&self, request: ReadRequest) -> Result<Reading, ConnectorError>;
+
+    /// Runs the model for the rows with these keys: as [`Source::read`], of the model narrowed to them.
+    /// Columns have the types that a whole read gives them. Rows besides may come; none that was asked for
+    /// may be missing, unless [`Keys::is_exact`] says that its absence means nothing. A source that cannot
+    /// narrow reads the whole.
+    async fn read_keys(&self, request: ReadRequest, keys: Keys) -> Result<Reading, ConnectorError> {
+        let _ = keys;
+        self.read(request).await
+    }
 }

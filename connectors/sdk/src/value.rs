@@ -174,10 +174,7 @@ impl Decimal {
                 scale: 0,
             };
         }
-        while scale > 0 && unscaled % 10 == 0 {
-            unscaled /= 10;
-            scale -= 1;
-        }
+        (unscaled, scale) = without_zeros(unscaled, scale);
         while scale < 0 {
             match unscaled.checked_mul(10) {
                 Some(next) => {
@@ -292,12 +289,58 @@ impl Decimal {
     }
 }
 
+/// Without zeros after the point. Divisions of 128 bits are several times slower than those of 64, which
+/// most numbers fit.
+fn without_zeros(mut unscaled: i128, mut scale: i16) -> (i128, i16) {
+    const BLOCK: i128 = 100_000_000;
+    while scale >= 8 && unscaled % BLOCK == 0 {
+        unscaled /= BLOCK;
+        scale -= 8;
+    }
+    if let Ok(mut small) = i64::try_from(unscaled) {
+        while scale > 0 && small % 10 == 0 {
+            small /= 10;
+            scale -= 1;
+        }
+        return (i128::from(small), scale);
+    }
+    while scale > 0 && unscaled % 10 == 0 {
+        unscaled /= 10;
+        scale -= 1;
+    }
+    (unscaled, scale)
+}
+
 impl fmt::Display for Decimal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Decimal::Small { unscaled, scale: 0 } => write!(formatter, "{unscaled}"),
             Decimal::Small { unscaled, scale } => {
-                formatter.write_str(&place_point(&unscaled.to_string(), usize::from(*scale)))
+                let mut buffer = itoa::Buffer::new();
+                let digits = buffer.format(*unscaled);
+                let scale = usize::from(*scale);
+                if scale == 0 {
+                    return formatter.write_str(digits);
+                }
+                let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |rest| ("-", rest));
+                formatter.write_str(sign)?;
+                match digits
+                    .len()
+                    .checked_sub(scale)
+                    .and_then(|at| digits.split_at_checked(at))
+                {
+                    Some((whole, fraction)) if !whole.is_empty() => {
+                        formatter.write_str(whole)?;
+                        formatter.write_str(".")?;
+                        formatter.write_str(fraction)
+                    }
+                    _ => {
+                        formatter.write_str("0.")?;
+                        for _ in digits.len()..scale {
+                            formatter.write_str("0")?;
+                        }
+                        formatter.write_str(digits)
+                    }
+                }
             }
             Decimal::Big(text) => formatter.write_str(text),
         }

@@ -15,6 +15,7 @@ mod call;
 mod cell;
 mod check;
 mod chunks;
+mod codes;
 mod config;
 mod convert;
 mod decode;
@@ -24,6 +25,7 @@ mod key;
 mod kind;
 mod login;
 mod names;
+mod narrow;
 mod oauth;
 mod query;
 mod read;
@@ -49,6 +51,7 @@ pub const DESCRIPTOR: SourceDescriptor = SourceDescriptor {
     type_name: "snowflake",
     title: "Snowflake",
     settings_schema: || schemars::schema_for!(SnowflakeSettings),
+    codes: codes::CODES,
     open: |settings, context| {
         let settings: SnowflakeSettings = serde_json::from_value(settings).map_err(|error| {
             ConnectorError::config(

@@ -12,6 +12,8 @@ pub(crate) struct Query {
     /// What messages call it.
     pub(crate) label: String,
     from: From,
+    /// Of the rows that are read, where not all are.
+    condition: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +38,11 @@ impl Query {
                 ("the model's SQL".to_owned(), From::Statement(body.to_owned()))
             }
         };
-        Ok(Self { label, from })
+        Ok(Self {
+            label,
+            from,
+            condition: None,
+        })
     }
 
     /// A look around; `label` is what messages call it.
@@ -44,6 +50,15 @@ impl Query {
         Self {
             label: label.to_owned(),
             from: From::Table(Vec::new()),
+            condition: None,
+        }
+    }
+
+    /// The query of the rows that fulfil a condition on the model's columns.
+    pub(crate) fn narrowed(self, condition: String) -> Self {
+        Self {
+            condition: Some(condition),
+            ..self
         }
     }
 
@@ -64,12 +79,14 @@ impl Query {
                 names.join(", ")
             },
         );
+        let condition = self.condition.as_ref();
+        let rows = condition.map_or_else(String::new, |condition| format!(" WHERE {condition}"));
         match &self.from {
             From::Table(parts) => {
                 let table: Vec<String> = parts.iter().map(|part| quoted(part)).collect();
-                format!("SELECT {columns} FROM {}", table.join("."))
+                format!("SELECT {columns} FROM {}{rows}", table.join("."))
             }
-            From::Statement(body) => format!("SELECT {columns} FROM (\n{body}\n) AS outflow_model"),
+            From::Statement(body) => format!("SELECT {columns} FROM (\n{body}\n) AS outflow_model{rows}"),
         }
     }
 
@@ -105,6 +122,11 @@ mod tests {
         let table = Query::new(&Model::Table("s.t".into())).unwrap();
         assert_eq!(table.select(None), "SELECT * FROM \"S\".\"T\"");
         assert_eq!(table.label, "table S.T");
+        let narrowed = table.narrowed("\"ID\" IN (1)".into());
+        assert_eq!(
+            narrowed.select(None),
+            "SELECT * FROM \"S\".\"T\" WHERE \"ID\" IN (1)"
+        );
     }
 
     #[test]

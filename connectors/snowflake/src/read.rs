@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use futures::StreamExt;
+use outflow_sdk::keys::Keys;
 use outflow_sdk::names::project;
 use outflow_sdk::source::{ReadEvent, ReadReceipt};
 use outflow_sdk::{ConnectorError, ErrorKind};
@@ -15,6 +16,7 @@ use crate::decode::{Decoder, Part};
 use crate::failure::{Doing, astray};
 use crate::fetch::Fetcher;
 use crate::kind::Typed;
+use crate::narrow;
 use crate::query::Query;
 use crate::result::{QueryResult, columns};
 use crate::rowset::{Stop, Taken};
@@ -89,9 +91,14 @@ impl Reader {
         fetcher: Fetcher,
         query: Query,
         wanted: &[String],
+        keys: Option<&Keys>,
     ) -> Result<Self, ConnectorError> {
-        let doing = Doing::Querying(&query, 0);
         let columns = chosen(&query, describe(&session, &query).await?, wanted)?;
+        let query = match keys.and_then(|keys| narrow::condition(keys, &columns)) {
+            Some(condition) => query.narrowed(condition),
+            None => query,
+        };
+        let doing = Doing::Querying(&query, 0);
         let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
         let answer = session.run(&query.select(Some(&names)), false, doing).await?;
         let result = QueryResult::new(&answer).map_err(|what| astray(session.settings(), doing, what))?;

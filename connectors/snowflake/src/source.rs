@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use futures::stream;
 use outflow_sdk::descriptor::OpenContext;
 use outflow_sdk::http::{Exchange, Network};
+use outflow_sdk::keys::Keys;
 use outflow_sdk::names::did_you_mean;
 use outflow_sdk::source::{Advice, Column, Model, ReadEvent, ReadRequest, Reading, Source};
 use outflow_sdk::tag::Tag;
@@ -20,6 +21,7 @@ use crate::failure::is_passing;
 use crate::fetch::Fetcher;
 use crate::kind::Typed;
 use crate::names::NAMING;
+use crate::narrow;
 use crate::query::Query;
 use crate::read::{Reader, describe};
 use crate::session::Session;
@@ -54,12 +56,12 @@ impl Snowflake {
         Session::open(&self.settings, &self.exchange, tag).await
     }
 
-    async fn start(&self, request: &ReadRequest) -> Result<Reader, ConnectorError> {
+    async fn start(&self, request: &ReadRequest, keys: Option<&Keys>) -> Result<Reader, ConnectorError> {
         let query = Query::new(&request.model)?;
         let tag = Tag::new(&request.sync, &request.run_id);
         let session = self.session(Some(tag)).await?;
         let fetcher = self.fetcher.clone();
-        match Reader::start(session, fetcher, query.clone(), &request.columns).await {
+        match Reader::start(session, fetcher, query.clone(), &request.columns, keys).await {
             Err(error) if error.code == "missing_table" => Err(self.suggest(error, &query).await),
             other => other,
         }
@@ -119,14 +121,25 @@ impl Source for Snowflake {
 
     /// A backslash escapes what follows it.
     fn text_literal(&self, text: &str) -> String {
-        format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+        narrow::text_literal(text)
     }
 
     async fn read(&self, request: ReadRequest) -> Result<Reading, ConnectorError> {
-        let reader = match self.start(&request).await {
+        self.reading(request, None).await
+    }
+
+    async fn read_keys(&self, request: ReadRequest, keys: Keys) -> Result<Reading, ConnectorError> {
+        self.reading(request, Some(keys)).await
+    }
+}
+
+impl Snowflake {
+    async fn reading(&self, request: ReadRequest, keys: Option<Keys>) -> Result<Reading, ConnectorError> {
+        let keys = keys.as_ref();
+        let reader = match self.start(&request, keys).await {
             Err(error) if is_passing(&error) => {
                 tokio::time::sleep(PAUSE).await;
-                self.start(&request).await?
+                self.start(&request, keys).await?
             }
             other => other?,
         };

@@ -439,3 +439,72 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn rows_take_their_turn_before_the_whole_model_but_not_twice_in_a_row_before_it() {
+    let mut timetable = timetable(LIMITS, vec![every("a", 2), after("child", &["a"])]);
+    let cause = |starts: Vec<Start>| starts.first().map(|start| start.cause);
+    timetable.ask_rows("a", 50, false).unwrap();
+    timetable.ask_rows("a", 90, false).unwrap();
+    assert_eq!(
+        cause(timetable.start(0)),
+        Some(Cause::Schedule),
+        "calls are waited for"
+    );
+    timetable.ended("a", Outcome::Failed, 10);
+    assert_eq!(timetable.next_ms(10), Some(50));
+    assert_eq!(cause(timetable.start(50)), Some(Cause::Rows));
+    // Rows are no success of the sync: nobody follows, and its time stays.
+    assert_eq!(timetable.ended("a", Outcome::Done, 60), None);
+    assert!(timetable.start(60).is_empty());
+    assert_eq!(timetable.next_ms(60), Some(2_000));
+    timetable.ask_rows("a", 2_000, false).unwrap();
+    assert_eq!(
+        cause(timetable.start(2_000)),
+        Some(Cause::Schedule),
+        "the last run was of rows"
+    );
+    timetable.ask_rows("a", 2_050, false).unwrap();
+    timetable.ended("a", Outcome::Failed, 9_000);
+    assert_eq!(cause(timetable.start(9_000)), Some(Cause::Rows), "both are due");
+    timetable.ask_rows("a", 9_001, false).unwrap();
+    timetable.ended("a", Outcome::Done, 9_002);
+    assert_eq!(cause(timetable.start(9_002)), Some(Cause::Schedule));
+    timetable.ended("a", Outcome::Done, 9_003);
+    let starts = timetable.start(9_003);
+    assert_eq!(names(&starts), ["a", "child"], "the whole model is followed");
+}
+
+#[test]
+fn rows_settle_nothing_that_the_whole_model_owes() {
+    let mut timetable = timetable(LIMITS, vec![manual("a")]);
+    timetable.ask_rows("a", 0, false).unwrap();
+    timetable.start(0);
+    timetable.owe("a", 10).unwrap();
+    assert_eq!(timetable.ended("a", Outcome::Done, 20), Some(10));
+    let starts = timetable.start(20);
+    assert_eq!(starts[0].cause, Cause::Resumed);
+    assert_eq!(timetable.ended("a", Outcome::Done, 30), None);
+    // Without quota the whole model goes on: it has these rows too.
+    timetable.ask_rows("a", 40, false).unwrap();
+    timetable.start(40);
+    assert_eq!(timetable.ended("a", Outcome::Deferred(Some(100)), 50), Some(150));
+    assert!(timetable.start(149).is_empty());
+    assert_eq!(timetable.start(150)[0].cause, Cause::Resumed);
+}
+
+#[test]
+fn a_pause_refuses_rows_unless_they_must_wait_for_its_end() {
+    let mut timetable = timetable(LIMITS, vec![manual("a")]);
+    timetable.pause("a", true).unwrap();
+    assert_eq!(timetable.ask_rows("a", 0, false), Err(Refused::Paused));
+    assert_eq!(timetable.ask_rows("b", 0, true), Err(Refused::Unknown));
+    timetable.ask_rows("a", 0, true).unwrap();
+    assert!(timetable.start(10).is_empty());
+    timetable.pause("a", false).unwrap();
+    assert_eq!(timetable.start(20)[0].cause, Cause::Rows);
+    timetable.ended("a", Outcome::Done, 30);
+    timetable.ask_rows("a", 40, false).unwrap();
+    timetable.withdraw_rows("a");
+    assert!(timetable.start(50).is_empty());
+}

@@ -21,7 +21,7 @@ fn offline(root: &Path) -> Loaded {
 }
 
 /// Compares a committed file with what the types say now, or renews it.
-fn assert_committed(name: &str, text: &str) {
+pub(crate) fn assert_committed(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings").join(name);
     if std::env::var_os("OUTFLOW_BLESS").is_some() {
         std::fs::write(&path, text).unwrap();

@@ -237,11 +237,11 @@ fn names_are_plain() {
 
 #[test]
 fn keys_of_later_versions_are_not_taken_silently() {
-    insta::assert_snapshot!(of_project(&format!("{PROJECT}report_to: {{ tokens: {{}} }}\nvars: {{ a: b }}\nsource: x\n")), @"
-    outflow.yaml:7:1: error[not_supported]: `report_to` is not supported by this version
-     7 | report_to: { tokens: {} }
-       | ^^^^^^^^^
-       hint: remove it; read results with `outflow history --json`
+    insta::assert_snapshot!(of_project(&format!("{PROJECT}report_to: {{ folder: s3://bucket/reports }}\nvars: {{ a: b }}\nsource: x\n")), @"
+    outflow.yaml:7:22: error[bad_folder]: `report_to.folder` must be a folder of this machine
+     7 | report_to: { folder: s3://bucket/reports }
+       |                      ^^^^^^^^^^^^^^^^^^^
+       hint: copy the folder to where it is read, or mount that place here
     outflow.yaml:8:1: error[not_supported]: `vars` is not supported by this version
      8 | vars: { a: *** }
        | ^^^^

@@ -120,6 +120,7 @@ pub(in crate::project) fn registry() -> Registry {
             type_name: "files",
             title: "Local files",
             settings_schema: || schema_for!(FilesSettings),
+            codes: &[],
             open: |settings, _| match serde_json::from_value::<FilesSettings>(settings) {
                 Ok(settings)
                     if settings.path.is_empty()
@@ -139,6 +140,7 @@ pub(in crate::project) fn registry() -> Registry {
                 type_name: "crm",
                 title: "A CRM",
                 settings_schema: || schema_for!(CrmSettings),
+                codes: &[],
                 mapping_schema: || schema_for!(CrmMapping),
                 object_key: None,
                 objects: &CONTACTS,
@@ -167,6 +169,7 @@ pub(in crate::project) fn registry() -> Registry {
                 type_name: "mail",
                 title: "A mailing tool",
                 settings_schema: || schema_for!(MailSettings),
+                codes: &[],
                 mapping_schema: || schema_for!(MailMapping),
                 object_key: None,
                 objects: &[],
@@ -177,6 +180,7 @@ pub(in crate::project) fn registry() -> Registry {
                 type_name: "tables",
                 title: "A tool with tables",
                 settings_schema: || schema_for!(MailSettings),
+                codes: &[],
                 mapping_schema: || schema_for!(TableMapping),
                 object_key: Some(ObjectKey {
                     key: "table_name",

@@ -1,7 +1,7 @@
 //! What `outflow serve` reads of `outflow.yaml`: callers, hooks, alerts, limits.
 
 use super::{Folder, MAPPING, PROJECT, of_project};
-use crate::project::{DaemonLimits, HookProfile, Role, Trouble};
+use crate::project::{AlertWay, DaemonLimits, HookProfile, MailEncryption, Role, Trouble};
 
 const SERVED: &str = r#"
 daemon: { runs: 8 }
@@ -13,6 +13,13 @@ hooks:
   nightly: { profile: dbt_cloud, secret: "${env:CRM_TOKEN}", syncs: customers }
 alerts:
   team: { type: slack, url: "${env:CRM_TOKEN}", on: [late], syncs: [customers] }
+  mail:
+    type: email
+    server: smtp.example.com
+    user: outflow
+    password: "${env:MAIL_KEY}"
+    from: Outflow <outflow@example.com>
+    to: ops@example.com
 "#;
 
 #[test]
@@ -39,7 +46,14 @@ fn callers_hooks_alerts_and_limits_are_read() {
         ("nightly", HookProfile::DbtCloud)
     );
     assert_eq!(hook.syncs, ["customers"]);
-    let target = &project.alerts[0];
+    let AlertWay::Email(mail) = &project.alerts[0].way else {
+        panic!("mail goes by e-mail")
+    };
+    assert_eq!(
+        (mail.port, mail.tls, mail.to.len()),
+        (587, MailEncryption::Starttls, 1)
+    );
+    let target = &project.alerts[1];
     assert!(target.wants("customers", Trouble::Late) && !target.wants("customers", Trouble::Failed));
     assert!(!target.wants("other", Trouble::Late));
     let late_after = project.syncs[0].late_after.unwrap();
@@ -70,6 +84,33 @@ fn what_is_wrong_with_them_is_said_at_its_place() {
         (("profile: dbt_cloud, ", ""), "the key `profile` is missing"),
         (("on: [late]", "on: [broken]"), "late"),
         (("runs: 8", "runs: 0"), "daemon.runs"),
+        (("type: slack", "type: slak"), "did you mean `slack`?"),
+        (("type: slack, ", ""), "known: `slack`, `webhook`, `email`"),
+        (
+            ("    server: smtp.example.com\n", ""),
+            "the key `server` is missing in `alerts.mail`",
+        ),
+        (
+            ("    type: email\n", "    type: email\n    url: x\n"),
+            "`url` is no key in `alerts.mail`",
+        ),
+        (
+            ("password: \"${env:MAIL_KEY}\"", "password: hunter2"),
+            "error[literal_secret]",
+        ),
+        (("    user: outflow\n", ""), "needs both `user` and `password`"),
+        (
+            ("to: ops@example.com", "to: ops"),
+            "`alerts.mail.to.0` is no e-mail address",
+        ),
+        (
+            ("    user: outflow\n", "    user: outflow\n    tls: none\n"),
+            "is another machine",
+        ),
+        (
+            ("    user: outflow\n", "    user: outflow\n    port: 0\n"),
+            "alerts.mail.port",
+        ),
         (("  nightly:", "  \"ni ghtly\":"), "error[bad_name]"),
     ] {
         let served = SERVED.replacen(by.0, by.1, 1);

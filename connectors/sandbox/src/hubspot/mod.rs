@@ -192,9 +192,17 @@ async fn answer(account: &Account, asked: &Asked, fault: Option<FaultKind>) -> A
     if let Some(FaultKind::Latency { time }) = fault {
         wait += time;
     }
+    // The account's own work is part of the time an answer takes.
+    let due = tokio::time::Instant::now() + wait;
+    let answer = outcome(account, asked, fault);
     if !wait.is_zero() {
-        tokio::time::sleep(wait).await;
+        tokio::time::sleep_until(due).await;
     }
+    drop(held);
+    answer
+}
+
+fn outcome(account: &Account, asked: &Asked, fault: Option<FaultKind>) -> Answer {
     let ending = match fault {
         None | Some(FaultKind::Latency { .. }) => Ending::Whole,
         Some(FaultKind::CutAfter) => Ending::Cut,
@@ -204,7 +212,6 @@ async fn answer(account: &Account, asked: &Asked, fault: Option<FaultKind>) -> A
     };
     let mut answer = call::answer(account, asked);
     answer.ending = ending;
-    drop(held);
     answer
 }
 

@@ -167,9 +167,16 @@ async fn answer(account: &Account, asked: &Asked, fault: Option<FaultKind>) -> A
     if let Some(FaultKind::Latency { time }) = fault {
         wait += time;
     }
+    // The account's own work is part of the time an answer takes.
+    let due = tokio::time::Instant::now() + wait;
+    let answer = outcome(account, asked, fault);
     if !wait.is_zero() {
-        tokio::time::sleep(wait).await;
+        tokio::time::sleep_until(due).await;
     }
+    answer
+}
+
+fn outcome(account: &Account, asked: &Asked, fault: Option<FaultKind>) -> Answer {
     let is_soap = asked.uri.path().eq_ignore_ascii_case("/Service.asmx");
     let ending = match &fault {
         Some(FaultKind::CutAfter) => Ending::Cut,

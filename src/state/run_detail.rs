@@ -1,0 +1,148 @@
+//! What the history can tell beside the ledgers: when each field last changed anything, and what a
+//! run's tries were refused for.
+
+use super::{RunId, StateError, Store, SyncId};
+
+/// The newest run that changed a destination field anywhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldChange {
+    /// The field.
+    pub field: String,
+    /// The run.
+    pub run: RunId,
+    /// When that run ended, milliseconds since 1970.
+    pub at_ms: Option<i64>,
+    /// In how many records it got another value.
+    pub records: u64,
+}
+
+/// Tries of one run that ended alike without an acknowledgement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusals {
+    /// How they ended: `rejected`, `suppressed`, `retry`, `in_doubt`, …
+    pub outcome: String,
+    /// Stable code.
+    pub code: String,
+    /// How many there were.
+    pub tries: u64,
+}
+
+impl Store {
+    /// For each destination field of a sync, the newest run kept that changed it anywhere.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn field_changes(&self, sync: &str) -> Result<Vec<FieldChange>, StateError> {
+        self.read(|connection| {
+            // Beside max(), SQLite gives the other columns of the row that has it.
+            connection
+                .prepare_cached(
+                    "SELECT field.key, max(run.id), run.finished_ms, field.value
+                     FROM run, json_each(run.tally, '$.detail.fields') AS field
+                     WHERE run.sync = ?1 GROUP BY field.key",
+                )?
+                .query_map([sync], |row| {
+                    Ok(FieldChange {
+                        field: row.get(0)?,
+                        run: row.get(1)?,
+                        at_ms: row.get(2)?,
+                        records: row.get::<_, i64>(3)?.cast_unsigned(),
+                    })
+                })?
+                .collect()
+        })
+    }
+
+    /// What tries of a run ended with that were not acknowledged, the most frequent first. Tries of rows
+    /// that were acknowledged since, or tried too often since, are forgotten.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn refusals(&self, sync: SyncId, run: RunId) -> Result<Vec<Refusals>, StateError> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT outcome, code, count(*) FROM attempt WHERE sync = ?1 AND run = ?2
+                     GROUP BY outcome, code ORDER BY count(*) DESC, outcome, code",
+                )?
+                .query_map((sync, run), |row| {
+                    Ok(Refusals {
+                        outcome: row.get(0)?,
+                        code: row.get(1)?,
+                        tries: row.get::<_, i64>(2)?.cast_unsigned(),
+                    })
+                })?
+                .collect()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::super::fixtures::{attempt, fixture, key};
+    use super::super::{Changes, RunDetail, RunRecord, RunStatus, Tally};
+    use super::*;
+
+    #[test]
+    fn a_field_changed_last_in_the_newest_run_that_counts_it() {
+        let fixture = fixture();
+        let run = |sync: &str, finished_ms: i64, fields: &[(&str, u64)]| {
+            let id = fixture.store.begin_run(sync, 1).unwrap();
+            let fields = fields.iter().map(|(name, count)| ((*name).to_owned(), *count));
+            let record = RunRecord {
+                id,
+                sync: sync.to_owned(),
+                started_ms: 1,
+                finished_ms: Some(finished_ms),
+                status: RunStatus::Ok,
+                tally: Tally::default(),
+                error: None,
+                detail: RunDetail {
+                    fields: fields.collect(),
+                    ..RunDetail::default()
+                },
+            };
+            fixture.store.finish_run(&record).unwrap();
+            id
+        };
+        let first = run("customers", 10, &[("email", 5), ("\"it's\".<b>", 5)]);
+        let second = run("customers", 20, &[("email", 2)]);
+        run("customers", 30, &[]);
+        run("companies", 40, &[("email", 9)]);
+        let change = |field: &str, run, at_ms, records| FieldChange {
+            field: field.to_owned(),
+            run,
+            at_ms: Some(at_ms),
+            records,
+        };
+        assert_eq!(
+            fixture.store.field_changes("customers").unwrap(),
+            [
+                change("\"it's\".<b>", first, 10, 5),
+                change("email", second, 20, 2)
+            ]
+        );
+        assert!(fixture.store.field_changes("nobody").unwrap().is_empty());
+    }
+
+    #[test]
+    fn tries_of_a_run_are_counted_by_how_they_ended() {
+        let fixture = fixture();
+        let mut held = attempt(key(3), 7);
+        held.outcome = "in_doubt".to_owned();
+        let mut other = attempt(key(4), 7);
+        other.run = 4;
+        fixture.commit(&Changes {
+            attempts: vec![attempt(key(1), 5), attempt(key(2), 6), held, other],
+            ..Changes::default()
+        });
+        let found = fixture.store.refusals(fixture.sync.id, 3).unwrap();
+        let found: Vec<_> = found
+            .iter()
+            .map(|one| (one.outcome.as_str(), one.tries))
+            .collect();
+        assert_eq!(found, [("rejected", 2), ("in_doubt", 1)]);
+    }
+}
