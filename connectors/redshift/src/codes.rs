@@ -21,4 +21,12 @@ pub(crate) const CODES: &[Code] = &[
     code("iam_answer", "AWS's answer holds no database credentials.", "Check `iam.endpoint` and any proxy."),
     code("iam_refused", "AWS refuses database credentials.", "See the message: key, clock, region, or a missing permission such as redshift:GetClusterCredentials."),
     code("iam_exchange", "No way to AWS was set up.", "Report it: this is a bug in Outflow."),
+    code("no_unload", "`unload:` is set, and this build leaves it out.", "Build Outflow with `--features unload`, or remove `unload:`."),
+    code("unload_bucket", "`unload:` names no bucket that can be used.", "Check `to:`, `region:` and `endpoint:` of `unload:`."),
+    code("missing_bucket", "The bucket of `unload:` is not there.", "Check `to:`, `region:` and `endpoint:` of `unload:`."),
+    code("bucket_denied", "The access key of `unload:` may not read the bucket.", "Give it s3:GetObject, s3:DeleteObject and s3:ListBucket."),
+    code("bucket_unreachable", "The bucket of `unload:` gives no usable answer.", "Nothing: the next run tries again. If it stays so, check `region:`, `endpoint:`, proxies and firewalls."),
+    code("unload_denied", "Redshift may not write to the bucket of `unload:`.", "Associate the role with the cluster, and give it s3:PutObject."),
+    code("unload_file_missing", "A file that Redshift wrote is not there; nothing of the read is used.", "Look for what else removes files from the folder."),
+    code("unload_file_damaged", "A file is not what Redshift said it is; nothing of the read is used.", "Nothing: the next run reads anew. If it stays so, leave `unload:` out."),
 ];
