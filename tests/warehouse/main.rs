@@ -107,7 +107,7 @@ async fn rows_are_asked_for_by_their_keys_in_postgres() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_are_asked_for_by_their_keys_in_bigquery() {
-    keyed::rows_asked_for(&mut BigQuery::start(true)).await;
+    keyed::rows_asked_for(&mut BigQuery::start()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,10 @@
 //! read complete. The model is run as a subquery of one SELECT ([`query`]) after it was found to be one
 //! statement ([`outflow_sdk::statement`]), in a session that may not write.
 
+#[cfg(all(test, feature = "unload"))]
+#[allow(dead_code, reason = "tested here, used in builds without the feature")]
+#[path = "unload/absent.rs"]
+mod absent;
 mod array;
 mod batch;
 mod cell;

@@ -108,7 +108,7 @@ impl Warehouse {
         {
             match unload.start(&self.settings, session, query, request).await? {
                 Unloaded::Files(files) => return Ok(Started::InFiles(files)),
-                Unloaded::NotWritable(kept) => session = kept,
+                Unloaded::NotWritable(kept) => session = *kept,
             }
         }
         let reader = Reader::start(&self.settings, session, query.clone(), request, keys).await?;

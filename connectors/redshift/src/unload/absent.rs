@@ -21,7 +21,7 @@ pub(crate) enum FileReader {}
 #[allow(dead_code, clippy::large_enum_variant, reason = "nothing is unloaded here")]
 pub(crate) enum Unloaded {
     Files(FileReader),
-    NotWritable(Session),
+    NotWritable(Box<Session>),
 }
 
 impl Unload {
@@ -58,5 +58,27 @@ impl FileReader {
 
     pub(crate) async fn run(self, _: mpsc::Sender<Result<ReadEvent, ConnectorError>>) {
         match self {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_build_without_unload_says_so_and_what_to_do() {
+        let settings = json!({"to": "s3://acme", "iam_role": "default", "region": "eu-west-1"});
+        let context = OpenContext {
+            root: "/project".into(),
+            connection: "wh".into(),
+        };
+        let error = Unload::new(serde_json::from_value(settings).unwrap(), &context).unwrap_err();
+        assert_eq!(error.code, "no_unload");
+        assert!(error.message.contains("source 'wh'"), "{error}");
+        assert!(error.hint.unwrap().contains("--features unload"));
     }
 }

@@ -52,7 +52,7 @@ pub(crate) enum Unloaded {
     /// Its rows are in files.
     Files(FileReader),
     /// The model has a column that UNLOAD cannot write: it is read in this session.
-    NotWritable(Session),
+    NotWritable(Box<Session>),
 }
 
 impl Unload {
@@ -91,7 +91,7 @@ impl Unload {
         let columns = wanted(query, all, &request.columns)?;
         if !columns.iter().all(convert::is_writable) {
             session.set_busy(false);
-            return Ok(Unloaded::NotWritable(session));
+            return Ok(Unloaded::NotWritable(Box::new(session)));
         }
         let runtime = Handle::try_current().map_err(|_| {
             ConnectorError::new(
