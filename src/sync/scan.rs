@@ -190,6 +190,9 @@ fn records(
             .map(|(row, key, print)| mapping.record(batch, *row, *key, *print))
             .collect()
     };
+    if rows.len() <= ROWS_PER_THREAD {
+        return vec![make(rows)];
+    }
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let share = rows.len().div_ceil(cores).max(ROWS_PER_THREAD);
     let mut shares = rows.chunks(share);
