@@ -418,6 +418,37 @@ mod tests {
 
     use super::*;
 
+    /// A column of up to 38 digits before the point and 38 after it, a NULL between the numbers.
+    fn wide_column(texts: &[&str; 2]) -> ArrayRef {
+        let unscaled = |text: &str| {
+            let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+            i256::from_string(&format!("{whole}{fraction:0<38}")).unwrap()
+        };
+        let values = vec![Some(unscaled(texts[0])), None, Some(unscaled(texts[1]))];
+        let column = Decimal256Array::from(values)
+            .with_precision_and_scale(76, 38)
+            .unwrap();
+        Arc::new(column)
+    }
+
+    #[test]
+    fn a_wide_column_holds_the_numbers_that_its_digits_say() {
+        let longest = format!("-{}.{}", "9".repeat(38), "9".repeat(38));
+        for texts in [
+            ["0", "1"],
+            ["-12.3456", "1.7"],
+            ["12345678901234567890", "-99999999999999999999999999999999999999"],
+            ["1.0000000000000000001", "1.00000000000000000001"],
+            [longest.as_str(), "0.00000000000000000000000000000000000001"],
+        ] {
+            let column = wide_column(&texts);
+            for (row, text) in [(0, texts[0]), (2, texts[1])] {
+                let number = Decimal::parse(text).map(Value::Number);
+                assert_eq!(value_at(&column, row, false).ok(), number, "{text}");
+            }
+        }
+    }
+
     #[test]
     fn column_prints_agree_with_value_prints() {
         let columns: Vec<ArrayRef> = vec![
@@ -432,6 +463,7 @@ mod tests {
                     .with_precision_and_scale(20, 2)
                     .unwrap(),
             ),
+            wide_column(&["-12.3456", "0.00000000000000000000000000000000000001"]),
             Arc::new(Date32Array::from(vec![Some(0), None, Some(-400_000)])),
             Arc::new(TimestampMillisecondArray::from(vec![Some(1), None, Some(-1)]).with_timezone("UTC")),
             Arc::new(TimestampNanosecondArray::from(vec![Some(-1), None, Some(1_999)])),
