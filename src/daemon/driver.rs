@@ -83,6 +83,19 @@ struct Running {
     destination: String,
     stop: watch::Sender<bool>,
     cancelled: bool,
+    /// Whether a hook asked for some of its rows: they must have their effect whatever happens.
+    kept: bool,
+}
+
+impl Running {
+    /// What the timetable makes of its end: the whole model makes up for what must not be lost, and its
+    /// own failure is told as any.
+    fn made_up(&self, outcome: Outcome) -> Outcome {
+        match outcome {
+            Outcome::Failed if self.kept => Outcome::Deferred(None),
+            other => other,
+        }
+    }
 }
 
 /// The daemon. See the module.
@@ -216,11 +229,13 @@ impl Daemon {
             self.timetable.ended(&sync, Outcome::Failed, now_ms);
             return;
         };
+        let mut kept = false;
         let (stage, keys) = if cause == Cause::Rows {
             let Some(batch) = self.next_rows(&spec, now_ms) else {
                 self.timetable.ended(&sync, Outcome::Cancelled, now_ms);
                 return;
             };
+            kept = batch.kept;
             (batch.stage, Some(batch.keys))
         } else {
             let stage = self.queued.remove(&sync);
@@ -259,6 +274,7 @@ impl Daemon {
             destination,
             stop,
             cancelled: false,
+            kept,
         };
         self.running.insert(task.id(), running);
     }
@@ -277,7 +293,8 @@ impl Daemon {
                 // The panic was told when it happened; the next run of the sync marks this one as cut off.
                 tracing::error!(sync = running.sync, "run ended by a bug");
                 let now_ms = self.settings.clock.now_ms();
-                self.timetable.ended(&running.sync, Outcome::Failed, now_ms);
+                self.timetable
+                    .ended(&running.sync, running.made_up(Outcome::Failed), now_ms);
                 self.live.end(&running.sync, Stage::Dropped);
             }
         }
@@ -285,7 +302,7 @@ impl Daemon {
 
     fn finished(&mut self, running: &Running, cause: Cause, report: RunReport, stopping: bool) {
         let now_ms = self.settings.clock.now_ms();
-        let outcome = outcome(&report, running.cancelled, stopping);
+        let outcome = running.made_up(outcome(&report, running.cancelled, stopping));
         tell(&report);
         let owed_ms = self.timetable.ended(&running.sync, outcome, now_ms);
         let owed_ms = self.debt_ms(&running.sync, owed_ms, now_ms);

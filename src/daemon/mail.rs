@@ -117,6 +117,9 @@ fn reason(error: &Error) -> String {
     if error.is_timeout() {
         return "it did not answer in time".into();
     }
+    if error.is_response() {
+        return "its answer is none of SMTP".into();
+    }
     match error.source() {
         Some(source) => source.to_string(),
         None => error.to_string(),

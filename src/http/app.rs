@@ -24,7 +24,7 @@ pub struct App {
     /// Where plans are made: they use whole threads for a while.
     pub(super) workers: tokio::runtime::Handle,
     /// Plans at once.
-    pub(super) plans: Semaphore,
+    pub(super) plans: Arc<Semaphore>,
     pub(super) metrics: Arc<Metrics>,
     /// Runs that ended, as they do.
     pub(super) ended: broadcast::Sender<Arc<Ended>>,
@@ -54,7 +54,7 @@ impl App {
             handle,
             store,
             workers,
-            plans: Semaphore::new(PLANS),
+            plans: Arc::new(Semaphore::new(PLANS)),
             metrics,
             ended,
             pages: Pages::default(),

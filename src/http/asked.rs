@@ -50,7 +50,11 @@ impl AskedRuns {
             xxhash_rust::xxh3::xxh3_128(format!("{by}\n{key}").as_bytes())
         );
         let now_ms = daemon.clock.now_ms();
-        let what = (sync, rows.as_ref().map_or(0, |rows| rows.print().max(1)));
+        let what = (
+            sync,
+            rows.as_ref()
+                .map_or(0, |rows| rows.print(self.store.printer()).max(1)),
+        );
         let mut now = self.now.lock().await;
         now.retain(|_, known| now_ms - known.asked_ms < REMEMBERED_MS);
         if let Some(known) = now.get(&key) {

@@ -128,6 +128,7 @@ const RUNS: &[Column] = &[
     column("requests", Integer, Always, "HTTP requests, retries included."),
     column("error_code", Text, Sometimes, "Why it failed or stopped; see [ERRORS.md](ERRORS.md)."),
     column("error_message", Text, Sometimes, "The same in words."),
+    column("keys_asked", Integer, Sometimes, "Of a run that was asked for some rows alone, by how many keys; null for the whole model. Freshness goes by the whole model."),
 ];
 
 #[rustfmt::skip]
@@ -190,6 +191,7 @@ pub(super) fn run(run: &RunRecord, sync: Option<&SyncSpec>) -> Result<RecordBatc
         count(tally.requests),
         Cell::Text(code),
         Cell::Text(message),
+        Cell::Integer(run.keys.and_then(|keys| i64::try_from(keys).ok())),
     ];
     batch(Table::Runs, &[row])
 }

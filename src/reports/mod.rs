@@ -143,8 +143,9 @@ impl Reporter {
     /// When the state cannot be read, or a file not be written. The runs are noted by the next call then.
     pub fn note(&self, project: &Project, run: RunId) -> Result<(), ReportError> {
         match &project.report_to {
-            Some(to) => self.write(project, to, Some(run)),
-            None => Ok(()),
+            // 0: it was not even opened, so no history has it.
+            Some(to) if run != 0 => self.write(project, to, Some(run)),
+            _ => Ok(()),
         }
     }
 

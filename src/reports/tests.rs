@@ -240,6 +240,7 @@ fn a_run_and_the_rows_it_refused_are_one_file_each() {
     requests = 1
     error_code = null
     error_message = null
+    keys_asked = null
     ");
     for file in parquet_files(&world.reports()) {
         let text = String::from_utf8_lossy(&std::fs::read(file).unwrap()).into_owned();

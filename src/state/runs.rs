@@ -36,10 +36,12 @@ impl Store {
     pub fn begin_run_of(&self, sync: &str, now_ms: i64, keys: Option<u64>) -> Result<RunId, StateError> {
         self.transact(|transaction| {
             cut_off(transaction, Some(sync))?;
+            // Each kind makes room among its own: runs of some keys may be many, and freshness goes by the others.
             transaction.execute(
-                "DELETE FROM run WHERE sync = ?1 AND id <= (
-                    SELECT id FROM run WHERE sync = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
-                (sync, KEPT - 1),
+                "DELETE FROM run WHERE sync = ?1 AND (keys IS NULL) = ?3 AND id <= (
+                    SELECT id FROM run WHERE sync = ?1 AND (keys IS NULL) = ?3
+                    ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+                (sync, KEPT - 1, keys.is_none()),
             )?;
             transaction.execute(
                 "INSERT INTO run (sync, started_ms, status, tally, keys) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -361,6 +363,29 @@ mod tests {
             id(store.last_run("customers", RunStatus::Ok).unwrap()),
             Some(whole)
         );
+    }
+
+    #[test]
+    fn many_runs_of_some_keys_do_not_push_out_the_run_that_freshness_goes_by() {
+        let fixture = fixture();
+        let store = &fixture.store;
+        let whole = store.begin_run("customers", 100).unwrap();
+        store.finish_run(&finished(whole, RunStatus::Ok)).unwrap();
+        store
+            .transact(|connection| {
+                for id in 1..=KEPT + 10 {
+                    let mut keyed = finished(whole + id, RunStatus::Ok);
+                    keyed.keys = Some(1);
+                    write_run(connection, &keyed)?;
+                }
+                Ok(())
+            })
+            .unwrap();
+        store.begin_run_of("customers", 200, Some(1)).unwrap();
+        let runs = store.history(Some("customers"), usize::MAX).unwrap();
+        assert_eq!(runs.iter().filter(|run| run.keys.is_some()).count() as i64, KEPT);
+        let last = store.last_whole_run("customers").unwrap();
+        assert_eq!(last.map(|run| run.id), Some(whole));
     }
 
     #[test]

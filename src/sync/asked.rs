@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use outflow_sdk::keys::Keys;
-use outflow_sdk::print::encode;
+use outflow_sdk::print::{Printer, encode};
 use outflow_sdk::value::{Decimal, Value};
 use serde_json::value::RawValue;
 use thiserror::Error;
@@ -167,11 +167,13 @@ impl AskedKeys {
         }
     }
 
-    /// Equal for the same keys, in whatever order they were given.
-    pub fn print(&self) -> u64 {
+    /// Equal for the same keys, in whatever order they were given. It is kept, so it is made with the state's
+    /// own secret: a key may be an address.
+    pub fn print(&self, printer: Printer) -> u64 {
+        let mut scratch = Vec::new();
         let mut hash = xxhash_rust::xxh3::Xxh3::new();
-        for key in self.keys.keys() {
-            hash.update(key);
+        for key in self.keys.values() {
+            hash.update(&printer.key(key, &mut scratch).to_le_bytes());
         }
         hash.digest()
     }
@@ -284,7 +286,13 @@ mod tests {
         assert!(first.fit_one_run() && !first.join(&call(10_000, MOST_KEYS)));
         assert!(!first.join(&asked(&["other"])));
         assert_eq!(first.len(), 1_500, "nothing of a call that does not fit is taken");
-        assert_eq!(call(1, 5).print(), call(1, 5).print());
-        assert_ne!(call(1, 5).print(), call(2, 5).print());
+        let print = |from, secret| call(from, 5).print(Printer::new(secret));
+        assert_eq!(print(1, 7), print(1, 7));
+        assert_ne!(print(1, 7), print(2, 7));
+        assert_ne!(
+            print(1, 7),
+            print(1, 8),
+            "nobody without the state's secret can try keys"
+        );
     }
 }

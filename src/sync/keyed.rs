@@ -98,7 +98,7 @@ impl Stage {
         };
         let read = keyed.scan.read;
         let plan = off_worker(|| classify_keys(&context, keyed))?;
-        if read == 0 && plan.remove + plan.forgotten > 0 && is_empty(source.as_ref(), request).await? {
+        if read == 0 && plan.remove + plan.forgotten > 0 && is_empty(sync, source.as_ref(), request).await? {
             return Err(GuardStop::Empty { known: plan.known }.into());
         }
         let guards = Guards {
@@ -144,7 +144,12 @@ fn other_key(sync: &SyncSpec) -> ColumnProblem {
 }
 
 /// Whether a model has no row at all.
-async fn is_empty(source: &dyn Source, request: ReadRequest) -> Result<bool, RunError> {
+async fn is_empty(sync: &SyncSpec, source: &dyn Source, request: ReadRequest) -> Result<bool, RunError> {
+    // Warehouses that keep columns apart charge for those that are read.
+    let request = ReadRequest {
+        columns: sync.key.clone(),
+        ..request
+    };
     let mut reading = source.read(request).await.map_err(RunError::Source)?;
     while let Some(event) = reading.events.next().await {
         match event.map_err(RunError::Source)? {

@@ -298,6 +298,23 @@ async fn a_row_that_a_call_named_has_its_effect_after_a_pause_and_a_power_cut() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_a_call_named_is_made_up_for_when_its_run_fails() {
+    let project = naming_rows().await;
+    let served = serve(&project, "127.0.0.1:0");
+    let next = || served.get("/api/v1/syncs/customers").is(200).json()["next_run"].clone();
+    assert!(next().is_null(), "nothing starts it by itself");
+    std::fs::remove_file(project.path("data/customers.csv")).unwrap();
+    call(0, SECRET, br#"{"customer": {"id": 2}}"#)
+        .send(&served)
+        .is(200);
+    until(
+        || served.log(),
+        || history(&project).iter().any(|run| run["status"] == "failed"),
+    );
+    until(|| served.log(), || next().is_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hook_whose_key_does_not_fit_is_a_broken_project() {
     let project = naming_rows().await;
     let file = project.path("outflow.yaml");

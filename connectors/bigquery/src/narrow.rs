@@ -41,14 +41,16 @@ pub(crate) fn condition(keys: &Keys, columns: &[Typed]) -> Option<String> {
     };
     let compared: Option<Vec<KeyColumn>> = found.iter().map(compared).collect();
     Some(keys.condition(&compared?, |at, value| {
-        let is_decimal = found
-            .get(at)
-            .is_some_and(|column| matches!(column.kind, Kind::Numeric | Kind::BigNumeric));
+        let kind = found.get(at).map(|column| &column.kind);
         vec![match value {
             Value::Text(text) => text_literal(text),
             Value::Date(_) => format!("DATE '{value}'"),
             // A plain literal with a point is a float there.
-            Value::Number(_) if is_decimal => format!("BIGNUMERIC '{value}'"),
+            Value::Number(_) if matches!(kind, Some(Kind::Numeric | Kind::BigNumeric)) => {
+                format!("BIGNUMERIC '{value}'")
+            }
+            // And one without a point is an integer, of 64 bits at most.
+            Value::Number(_) if matches!(kind, Some(Kind::Float)) => format!("{value}e0"),
             other => other.to_string(),
         }]
     }))
@@ -76,6 +78,7 @@ mod tests {
         for (kind, type_name, expected) in [
             (Kind::Integer, "INT64", Some("`id` IN (7)")),
             (Kind::Numeric, "NUMERIC", Some("`id` IN (BIGNUMERIC '7')")),
+            (Kind::Float, "FLOAT64", Some("`id` IN (7e0)")),
             (Kind::Date, "DATE", Some("`id` IN (DATE '2024-02-29')")),
             (
                 Kind::Text,

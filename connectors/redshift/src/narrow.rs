@@ -40,12 +40,17 @@ fn compared(column: &Typed) -> Option<KeyColumn> {
     };
     Some(match column.kind {
         Kind::Integer => as_it_is(KeyKind::Integer),
-        Kind::Float32 | Kind::Float64 | Kind::Decimal { .. } => as_it_is(KeyKind::Number),
+        // A short float is read as the fewest digits that mean it, and compared as more.
+        Kind::Float32 => return None,
+        Kind::Float64 | Kind::Decimal { .. } => as_it_is(KeyKind::Number),
         Kind::Date => as_it_is(KeyKind::Date),
         Kind::Text | Kind::Padded => {
             let type_name = column.type_name.as_str();
             if TEXT_TYPES.contains(&type_name) || type_name == "uuid" {
                 as_it_is(KeyKind::Text)
+            } else if type_name == "inet" {
+                // Cast to text it has a mask that it is not read with.
+                return None;
             } else {
                 KeyColumn {
                     sql: format!("CAST({name} AS varchar)"),
@@ -131,7 +136,13 @@ mod tests {
             let found = condition(&keys, &columns, dialect);
             assert_eq!(found.as_deref(), Some(expected), "{type_name}");
         }
-        let columns = [column("id", Kind::Json, "jsonb")];
-        assert_eq!(condition(&keys, &columns, Dialect::Postgres), None);
+        for (kind, type_name) in [
+            (Kind::Json, "jsonb"),
+            (Kind::Text, "inet"),
+            (Kind::Float32, "float4"),
+        ] {
+            let columns = [column("id", kind, type_name)];
+            assert_eq!(condition(&keys, &columns, Dialect::Postgres), None, "{type_name}");
+        }
     }
 }

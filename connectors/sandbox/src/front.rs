@@ -74,8 +74,8 @@ pub(crate) trait Vendor: Send + Sync + 'static {
     /// What can happen to a request.
     type Fault: Clone + DeserializeOwned + Send + Sync;
 
-    /// Whether a request whose client went away is carried out all the same, and counts among the
-    /// simultaneous ones until it is.
+    /// Whether a request whose client went away before anything was done is carried out all the same, and
+    /// counts among the simultaneous ones until it is.
     const OUTLIVES_CLIENT: bool;
 
     fn desk(&self) -> &Desk<Self::Fault>;

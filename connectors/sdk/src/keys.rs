@@ -78,12 +78,18 @@ impl KeyKind {
             }
             // Longer numbers are no key anybody has, and no literal every warehouse reads.
             KeyKind::Number => number()
-                .filter(|number| matches!(number, Decimal::Small { scale, .. } if *scale <= 38))
+                .filter(|number| {
+                    let Decimal::Small { unscaled, scale } = number else {
+                        return false;
+                    };
+                    *scale <= 38 && unscaled.unsigned_abs() < 10u128.pow(38)
+                })
                 .map(Value::Number),
             KeyKind::Text => Some(Value::text(&part.to_string())),
             KeyKind::Date => {
                 let date: jiff::civil::Date = part.to_string().parse().ok()?;
-                Some(Value::Date(days_since_epoch(date)))
+                // Warehouses refuse the whole query for a literal of the year 0 or before.
+                (date.year() > 0).then(|| Value::Date(days_since_epoch(date)))
             }
         }
     }
@@ -213,6 +219,13 @@ mod tests {
             (Value::text("a'b"), KeyKind::Text, Some(Value::text("a'b"))),
             (Value::text("1970-01-02"), KeyKind::Date, Some(Value::Date(1))),
             (Value::text("yesterday"), KeyKind::Date, None),
+            (Value::text("0000-01-01"), KeyKind::Date, None),
+            (Value::text("-009999-01-01"), KeyKind::Date, None),
+            (
+                number("170000000000000000000000000000000000000"),
+                KeyKind::Number,
+                None,
+            ),
         ] {
             assert_eq!(kind.value(&part), expected, "{part:?} {kind:?}");
         }

@@ -85,11 +85,15 @@ pub(super) async fn answer(
     if !who.is_empty() {
         let project = Arc::clone(&app.handle.edition().project);
         let now_ms = app.handle.clock.now_ms();
-        // It may look at every row, so only a few look at once. The semaphore is never closed.
-        let _place = app.plans.acquire().await;
+        // It may look at every row, so only a few look at once, also when nobody waits for what they find
+        // any more. The semaphore is never closed.
+        let place = Arc::clone(&app.plans).acquire_owned().await;
         let (sync, who) = (sync.clone(), who.clone());
         found = app
-            .read(move |store| looked_up(&project, store, &sync, &who, now_ms))
+            .read(move |store| {
+                let _place = place;
+                looked_up(&project, store, &sync, &who, now_ms)
+            })
             .await?;
     }
     let page = Page {

@@ -111,9 +111,9 @@ pub(super) async fn page(
         .await?;
     let page = Page {
         reasons: reasons(&rejects),
-        retry: rejects
-            .iter()
-            .any(|one| one.reject.class != RejectClass::Suppressed),
+        retry: rejects.iter().any(|one| {
+            one.reject.class != RejectClass::Suppressed && one.reject.next_retry_ms != Some(WHEN_ASKED)
+        }),
         rejects: rejects
             .iter()
             .take(LISTED)

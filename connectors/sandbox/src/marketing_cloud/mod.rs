@@ -163,11 +163,12 @@ impl Vendor for Account {
 }
 
 async fn answer(account: &Account, asked: &Asked, fault: Option<FaultKind>) -> Answer {
-    let mut wait = account.state().latency;
+    let wait = account.state().latency;
     if let Some(FaultKind::Latency { time }) = fault {
-        wait += time;
+        // Whoever does not wait for it leaves before anything is done.
+        tokio::time::sleep(time).await;
     }
-    // The account's own work is part of the time an answer takes.
+    // The account's own work is part of the time every answer takes.
     let due = tokio::time::Instant::now() + wait;
     let answer = outcome(account, asked, fault);
     if !wait.is_zero() {
