@@ -81,11 +81,11 @@ async fn a_row_that_only_the_collation_finds_is_passed_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_whose_absence_is_not_certain_is_left_to_the_next_whole_run() {
-    let (bench, shop) = bench("{ table: words }").await;
-    shop.execute("UPDATE words SET id = 'é' WHERE id = 'A'", ())
+    let (bench, shop) = bench("{ table: loose }").await;
+    shop.execute("UPDATE loose SET id = 'é' WHERE id = 'x-2'", ())
         .unwrap();
     bench.run_ok().await;
-    shop.execute("DELETE FROM words WHERE id = 'é'", ()).unwrap();
+    shop.execute("DELETE FROM loose WHERE id = 'é'", ()).unwrap();
     let report = keys_ok(&bench, &["é"]).await;
     assert_eq!((report.tally.read, report.removals), (0, 0));
     assert_eq!(bench.run_ok().await.removed, 1);
