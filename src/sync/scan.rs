@@ -9,9 +9,9 @@ use outflow_sdk::print::{KeyHash, Print, Printer};
 use outflow_sdk::source::{ReadEvent, ReadReceipt, ReadRequest, Source};
 
 use super::error::RunError;
-use super::map::{BatchPrints, Mapping, Record};
+use super::map::{BatchPrints, Mapping};
 use super::progress::Progress;
-use super::spill::{SortedSpill, SpillError};
+use super::spill::{PackedRows, SortedSpill, SpillError};
 use crate::project::SyncSpec;
 use crate::state::{Filter, Probe};
 
@@ -156,9 +156,7 @@ impl Scan {
             }
             mapping.send_for(batch, &lot.differ);
             for records in records(mapping, batch, &lot.differ) {
-                for record in records? {
-                    self.candidates.push(record.key, &record)?;
-                }
+                self.candidates.append(&records?)?;
             }
         }
         lot.batches.clear();
@@ -184,11 +182,13 @@ fn records(
     mapping: &Mapping,
     batch: &RecordBatch,
     rows: &[(usize, KeyHash, Print)],
-) -> Vec<Result<Vec<Record>, SpillError>> {
-    let make = &|rows: &[(usize, KeyHash, Print)]| -> Result<Vec<Record>, SpillError> {
-        rows.iter()
-            .map(|(row, key, print)| mapping.record(batch, *row, *key, *print))
-            .collect()
+) -> Vec<Result<PackedRows, SpillError>> {
+    let make = &|rows: &[(usize, KeyHash, Print)]| -> Result<PackedRows, SpillError> {
+        let mut packed = PackedRows::default();
+        for (row, key, print) in rows {
+            packed.push(*key, &mapping.record(batch, *row, *key, *print)?)?;
+        }
+        Ok(packed)
     };
     if rows.len() <= ROWS_PER_THREAD {
         return vec![make(rows)];

@@ -1,0 +1,176 @@
+//! Sequence: rows in the order they were set aside.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{MEMORY, Section, SpillError};
+
+/// Rows given back in the order they were pushed, as often as wanted.
+pub struct Sequence {
+    folder: PathBuf,
+    bytes: Vec<u8>,
+    file: Option<BufWriter<File>>,
+    rows: u64,
+}
+
+impl Sequence {
+    /// An empty sequence whose file, if it comes to that, is in `folder`.
+    pub fn new(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            bytes: Vec::new(),
+            file: None,
+            rows: 0,
+        }
+    }
+
+    /// Number of rows pushed.
+    pub fn len(&self) -> u64 {
+        self.rows
+    }
+
+    /// Whether nothing was pushed.
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// Adds a row at the end.
+    ///
+    /// # Errors
+    /// When the temporary file cannot be written.
+    pub fn push<T: Serialize>(&mut self, row: &T) -> Result<(), SpillError> {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&[0; 4]);
+        self.bytes = postcard::to_extend(row, std::mem::take(&mut self.bytes))?;
+        let length =
+            u32::try_from(self.bytes.len() - start - 4).map_err(|_| postcard::Error::SerializeBufferFull)?;
+        self.bytes[start..start + 4].copy_from_slice(&length.to_le_bytes());
+        self.rows += 1;
+        if self.bytes.len() > MEMORY || self.file.is_some() {
+            self.write_out()?;
+        }
+        Ok(())
+    }
+
+    fn write_out(&mut self) -> Result<(), SpillError> {
+        let folder = self.folder.clone();
+        let failed = |reason| SpillError::File {
+            folder: folder.clone(),
+            reason,
+        };
+        if self.file.is_none() {
+            let file = tempfile::tempfile_in(&self.folder).map_err(failed)?;
+            self.file = Some(BufWriter::with_capacity(1 << 20, file));
+        }
+        if let Some(file) = &mut self.file {
+            file.write_all(&self.bytes).map_err(failed)?;
+        }
+        if self.bytes.capacity() > 1 << 20 {
+            self.bytes = Vec::new()
+        } else {
+            self.bytes.clear()
+        }
+        Ok(())
+    }
+
+    /// The rows from the start.
+    ///
+    /// # Errors
+    /// When the temporary file cannot be read.
+    pub fn rows<T: DeserializeOwned>(&mut self) -> Result<SequenceRows<'_, T>, SpillError> {
+        let failed = |reason| SpillError::File {
+            folder: self.folder.clone(),
+            reason,
+        };
+        let reader: Box<dyn Read + Send + '_> = match &mut self.file {
+            None => Box::new(&self.bytes[..]),
+            Some(file) => {
+                file.flush().map_err(failed)?;
+                let mut file = file.get_ref();
+                file.seek(SeekFrom::End(0)).map_err(failed)?;
+                let end = file.metadata().map_err(failed)?.len();
+                let section = Section {
+                    file: Arc::new(file.try_clone().map_err(failed)?),
+                    at: 0,
+                    end,
+                };
+                Box::new(BufReader::with_capacity(1 << 20, section))
+            }
+        };
+        Ok(SequenceRows {
+            reader,
+            left: self.rows,
+            folder: self.folder.clone(),
+            buffer: Vec::new(),
+            row: std::marker::PhantomData,
+        })
+    }
+}
+
+impl Sequence {
+    /// The rows from the start, for a reader that outlives this borrow.
+    ///
+    /// # Errors
+    /// When the temporary file cannot be read.
+    pub fn into_rows<T: DeserializeOwned>(self) -> Result<SequenceRows<'static, T>, SpillError> {
+        let folder = self.folder;
+        let failed = |reason| SpillError::File {
+            folder: folder.clone(),
+            reason,
+        };
+        let reader: Box<dyn Read + Send> = match self.file {
+            None => Box::new(std::io::Cursor::new(self.bytes)),
+            Some(file) => {
+                let file = file.into_inner().map_err(|error| failed(error.into_error()))?;
+                let end = file.metadata().map_err(failed)?.len();
+                let section = Section {
+                    file: Arc::new(file),
+                    at: 0,
+                    end,
+                };
+                Box::new(BufReader::with_capacity(1 << 20, section))
+            }
+        };
+        Ok(SequenceRows {
+            reader,
+            left: self.rows,
+            folder,
+            buffer: Vec::new(),
+            row: std::marker::PhantomData,
+        })
+    }
+}
+
+/// Rows of a [`Sequence`].
+pub struct SequenceRows<'a, T> {
+    reader: Box<dyn Read + Send + 'a>,
+    left: u64,
+    folder: PathBuf,
+    buffer: Vec<u8>,
+    row: std::marker::PhantomData<T>,
+}
+
+impl<T: DeserializeOwned> Iterator for SequenceRows<'_, T> {
+    type Item = Result<T, SpillError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        let mut read = || -> Result<T, SpillError> {
+            let failed = |reason| SpillError::File {
+                folder: self.folder.clone(),
+                reason,
+            };
+            let mut length = [0u8; 4];
+            self.reader.read_exact(&mut length).map_err(failed)?;
+            self.buffer.resize(u32::from_le_bytes(length) as usize, 0);
+            self.reader.read_exact(&mut self.buffer).map_err(failed)?;
+            Ok(postcard::from_bytes(&self.buffer)?)
+        };
+        Some(read())
+    }
+}
