@@ -13,11 +13,11 @@ use tracing::Instrument;
 
 use super::account::{Permit, Refusal};
 use super::failure::Stop;
+use super::feeding::Feeding;
 use super::interpret::Verdict;
 use super::lane::{Flush, Item, Lanes, Note, Parcel, Records};
-use super::off_worker::off_worker;
 use super::send::{Channels, Finished, Shared, send, write_down};
-use super::{CancellationSignal, DeliveryReport, End, Failure, Fate, Feed, FeedError};
+use super::{CancellationSignal, DeliveryReport, End, Failure, Fate, Feed};
 
 /// Operations read from the feed in one go.
 const CHUNK: usize = 512;
@@ -32,8 +32,7 @@ pub(super) struct Dispatch {
     shared: Arc<Shared>,
     stopping: tokio::sync::watch::Sender<bool>,
     leftovers: mpsc::UnboundedReceiver<Parcel>,
-    /// None once it is at its end.
-    feed: Option<Box<dyn Feed>>,
+    feed: Feeding,
     lanes: Lanes,
     records: Records,
     requests_out: JoinSet<Finished>,
@@ -55,7 +54,7 @@ impl Dispatch {
             shared,
             stopping: channels.stopping,
             leftovers: channels.leftovers,
-            feed: Some(feed),
+            feed: Feeding::new(feed),
             lanes: Lanes::default(),
             records: Records::default(),
             requests_out: JoinSet::new(),
@@ -131,13 +130,13 @@ impl Dispatch {
     /// Reads from the feed while there is room and something to gain.
     async fn fill(&mut self) {
         let mut verdict = Verdict::default();
-        while self.feed.is_some() && self.stop.is_none() {
+        while self.feed.is_open() && self.stop.is_none() {
             let limit = self.limit();
             let enough = self.held > limit / 2 && self.lanes.full();
             if enough || self.held >= limit {
                 break;
             }
-            let chunk = self.read(CHUNK.min(limit - self.held));
+            let chunk = self.read(CHUNK.min(limit - self.held)).await;
             for operation in chunk {
                 self.admit(operation, &mut verdict);
             }
@@ -154,28 +153,14 @@ impl Dispatch {
         }
     }
 
-    fn read(&mut self, count: usize) -> Vec<Operation> {
-        let Some(mut feed) = self.feed.take() else {
-            return Vec::new();
-        };
-        let read = || {
-            let mut operations = Vec::with_capacity(count);
-            while operations.len() < count {
-                match feed.next() {
-                    Some(Ok(operation)) => operations.push(operation),
-                    Some(Err(error)) => return (operations, Read::Failed(error)),
-                    None => return (operations, Read::End),
-                }
+    async fn read(&mut self, count: usize) -> Vec<Operation> {
+        match self.feed.read(count).await {
+            Ok(operations) => operations,
+            Err(error) => {
+                self.stop(Stop::Failed(Failure::Feed(error)));
+                Vec::new()
             }
-            (operations, Read::More)
-        };
-        let (operations, then) = off_worker(read);
-        match then {
-            Read::More => self.feed = Some(feed),
-            Read::End => {}
-            Read::Failed(error) => self.stop(Stop::Failed(Failure::Feed(error))),
         }
-        operations
     }
 
     fn admit(&mut self, operation: Operation, verdict: &mut Verdict) {
@@ -200,7 +185,7 @@ impl Dispatch {
     }
 
     fn flush(&self) -> Flush {
-        if self.feed.is_none() {
+        if !self.feed.is_open() {
             Flush::End {
                 idle: self.requests_out.is_empty(),
             }
@@ -303,10 +288,10 @@ impl Dispatch {
             }
             let mut items: Vec<Item> = rest.by_ref().take(CHUNK).collect();
             if items.is_empty() {
-                let read = self.read(CHUNK);
+                let read = self.read(CHUNK).await;
                 items.extend(read.into_iter().map(|operation| (operation, Note::default())));
             }
-            if items.is_empty() && self.feed.is_none() {
+            if items.is_empty() && !self.feed.is_open() {
                 return;
             }
             let mut verdict = Verdict::default();
@@ -321,12 +306,6 @@ impl Dispatch {
             self.write_down(&mut verdict).await;
         }
     }
-}
-
-enum Read {
-    More,
-    End,
-    Failed(FeedError),
 }
 
 async fn granted(acquiring: &mut Option<Acquiring>) -> Result<Permit, Refusal> {

@@ -31,6 +31,7 @@ mod clock;
 mod day;
 mod dispatch;
 mod failure;
+mod feeding;
 mod interpret;
 mod job;
 mod lane;
@@ -68,8 +69,8 @@ pub type CancellationSignal = watch::Receiver<bool>;
 
 /// Planned operations, in order.
 pub trait Feed: Send {
-    /// The next operation; none at the end. Called for a few hundred operations at a time, off the
-    /// async workers where the runtime allows it, so it may read a file.
+    /// The next operation; none at the end. Called ahead of time by a thread of its own where the runtime
+    /// has several, so it may read a file.
     fn next(&mut self) -> Option<Result<Operation, FeedError>>;
 }
 

@@ -1,0 +1,210 @@
+//! Feeding: operations from the feed, read ahead of whoever sends them, so that reading and unpacking
+//! the next ones does not keep answered requests waiting.
+
+use outflow_sdk::destination::Operation;
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::mpsc;
+
+use super::{Feed, FeedError};
+
+/// Operations read in one go, and how often before they are taken.
+const CHUNK: usize = 256;
+const CHUNKS_AHEAD: usize = 4;
+
+/// The feed of a delivery.
+pub(super) struct Feeding {
+    way: Way,
+    /// Operations that were read and not taken.
+    chunk: std::vec::IntoIter<Operation>,
+}
+
+enum Way {
+    /// On one thread there is nobody to read ahead; simulations rely on the order.
+    Here(Box<dyn Feed>),
+    Ahead(mpsc::Receiver<Chunk>),
+    /// To be told when the chunk is taken.
+    Failed(FeedError),
+    Ended,
+}
+
+/// Operations, and what comes behind them.
+struct Chunk {
+    operations: Vec<Operation>,
+    then: Then,
+}
+
+enum Then {
+    More,
+    End,
+    Failed(FeedError),
+}
+
+impl Feeding {
+    /// Begins to read. Call it inside a tokio runtime.
+    pub(super) fn new(feed: Box<dyn Feed>) -> Self {
+        let way = match Handle::current().runtime_flavor() {
+            RuntimeFlavor::CurrentThread => Way::Here(feed),
+            _ => {
+                let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
+                tokio::task::spawn_blocking(move || read_ahead(feed, &sender));
+                Way::Ahead(chunks)
+            }
+        };
+        Self {
+            way,
+            chunk: Vec::new().into_iter(),
+        }
+    }
+
+    /// Whether more may come.
+    pub(super) fn is_open(&self) -> bool {
+        self.chunk.len() > 0 || !matches!(self.way, Way::Ended)
+    }
+
+    /// At most `count` operations; none at the end.
+    ///
+    /// # Errors
+    /// When the feed cannot be read; what was read before comes first, and nothing comes after.
+    pub(super) async fn read(&mut self, count: usize) -> Result<Vec<Operation>, FeedError> {
+        if self.chunk.len() == 0 {
+            let chunk = match std::mem::replace(&mut self.way, Way::Ended) {
+                Way::Here(mut feed) => {
+                    let chunk = Chunk::read(feed.as_mut(), count);
+                    self.way = Way::Here(feed);
+                    chunk
+                }
+                Way::Ahead(mut chunks) => {
+                    let chunk = chunks.recv().await;
+                    self.way = Way::Ahead(chunks);
+                    chunk.unwrap_or_else(Chunk::lost)
+                }
+                Way::Failed(error) => return Err(error),
+                Way::Ended => return Ok(Vec::new()),
+            };
+            match chunk.then {
+                Then::More => {}
+                Then::End => self.way = Way::Ended,
+                Then::Failed(error) => self.way = Way::Failed(error),
+            }
+            self.chunk = chunk.operations.into_iter();
+        }
+        Ok(self.chunk.by_ref().take(count).collect())
+    }
+}
+
+impl Chunk {
+    fn read(feed: &mut dyn Feed, count: usize) -> Self {
+        let mut operations = Vec::with_capacity(count);
+        while operations.len() < count {
+            let then = match feed.next() {
+                Some(Ok(operation)) => {
+                    operations.push(operation);
+                    continue;
+                }
+                Some(Err(error)) => Then::Failed(error),
+                None => Then::End,
+            };
+            return Self { operations, then };
+        }
+        Self {
+            operations,
+            then: Then::More,
+        }
+    }
+
+    /// Whoever reads is gone without a word, as after a panic.
+    fn lost() -> Self {
+        Self {
+            operations: Vec::new(),
+            then: Then::Failed(FeedError("whoever reads them broke off".into())),
+        }
+    }
+}
+
+/// Reads until the end, or until nobody takes it any more.
+fn read_ahead(mut feed: Box<dyn Feed>, chunks: &mpsc::Sender<Chunk>) {
+    loop {
+        let chunk = Chunk::read(feed.as_mut(), CHUNK);
+        let is_last = !matches!(chunk.then, Then::More);
+        if chunks.blocking_send(chunk).is_err() || is_last {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::Arc;
+
+    use outflow_sdk::destination::Action;
+
+    use super::*;
+
+    /// So many operations, then what it ends with.
+    struct Rows(u64, fn() -> Option<Result<Operation, FeedError>>);
+
+    impl Feed for Rows {
+        fn next(&mut self) -> Option<Result<Operation, FeedError>> {
+            let Some(left) = self.0.checked_sub(1) else {
+                return (self.1)();
+            };
+            self.0 = left;
+            Some(Ok(Operation {
+                row: left,
+                key: Arc::from("key"),
+                action: Action::Write,
+                remote: None,
+                record: Arc::from([]),
+                pending: Vec::new(),
+            }))
+        }
+    }
+
+    async fn taken(mut feeding: Feeding) -> (Vec<u64>, Result<(), FeedError>) {
+        let mut rows = Vec::new();
+        while feeding.is_open() {
+            match feeding.read(100).await {
+                Ok(operations) => {
+                    assert!(operations.len() <= 100);
+                    rows.extend(operations.iter().map(|operation| operation.row));
+                }
+                Err(error) => {
+                    assert!(!feeding.is_open(), "nothing comes after an error");
+                    return (rows, Err(error));
+                }
+            }
+        }
+        (rows, Ok(()))
+    }
+
+    async fn everything_comes_in_order() {
+        for count in [0, 1, 100, 256, 257, 3_000] {
+            let expected: Vec<u64> = (0..count).rev().collect();
+            let (rows, end) = taken(Feeding::new(Box::new(Rows(count, || None)))).await;
+            assert_eq!((rows, end.is_ok()), (expected.clone(), true));
+            let fails = || Some(Err(FeedError("the disk is gone".into())));
+            let (rows, end) = taken(Feeding::new(Box::new(Rows(count, fails)))).await;
+            assert_eq!(rows, expected, "what was read before an error comes first");
+            assert!(end.unwrap_err().to_string().contains("the disk is gone"));
+        }
+    }
+
+    #[tokio::test]
+    async fn on_one_thread_operations_are_read_when_they_are_wanted() {
+        everything_comes_in_order().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn operations_read_ahead_come_in_order_and_before_an_error() {
+        everything_comes_in_order().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_reader_that_breaks_off_is_no_end() {
+        let (rows, end) = taken(Feeding::new(Box::new(Rows(300, || panic!("broken"))))).await;
+        assert_eq!(rows.len(), 256, "the chunk it was at is lost with it");
+        assert!(end.unwrap_err().to_string().contains("broke off"));
+    }
+}
