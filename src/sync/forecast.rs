@@ -68,7 +68,7 @@ impl Forecast {
                         return Ok(());
                     }
                     let row = row.map_err(failed)?;
-                    let operation = row.operation(number).map_err(failed)?;
+                    let operation = row.clone().into_operation(number).map_err(failed)?;
                     number += 1;
                     if self.would_be_sent(&operation) {
                         left -= 1;
@@ -144,7 +144,7 @@ pub async fn forecast(
         let operations = wave
             .rows::<PlannedRow>()?
             .zip(numbers)
-            .map(|(row, number)| Ok::<_, RunError>(row?.operation(number)?));
+            .map(|(row, number)| Ok::<_, RunError>(row?.into_operation(number)?));
         let seen = preview(binding.as_ref(), operations, &mut noted)?;
         forecast.preview.requests += seen.requests;
         forecast.preview.refused += seen.refused;

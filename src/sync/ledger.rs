@@ -125,9 +125,9 @@ impl RunLedger {
     }
 
     /// Takes note of a row that is given to delivery.
-    fn announce(&self, number: u64, row: &PlannedRow) {
+    fn announce(&self, number: u64, row: &mut PlannedRow) {
         let fields = self.sync.fields.len();
-        let mut prints = row.acknowledged.clone();
+        let mut prints = std::mem::take(&mut row.acknowledged);
         prints.resize(fields, 0);
         let under_way = UnderWay {
             key: row.key,
@@ -177,28 +177,17 @@ impl RunLedger {
         }
     }
 
-    /// Puts the prints of acknowledged fields in their places, and gives them.
-    fn acknowledge(&self, prints: &mut [Print], operation: &Operation, fields: &[u16]) -> Vec<(u16, Print)> {
+    /// The prints of what the model has in each field; `0` = nothing to send.
+    fn prints_of(&self, operation: &Operation, prints: &mut Vec<Print>) {
         let mut scratch = Vec::new();
-        let mut acknowledged = Vec::with_capacity(fields.len());
-        for &field in fields {
-            let value = operation.record.get(usize::from(field)).and_then(Option::as_ref);
-            if let (Some(value), Some(print)) = (value, prints.get_mut(usize::from(field))) {
-                *print = self.printer.value(value, &mut scratch).max(1);
-                acknowledged.push((field, *print));
-            }
-        }
-        acknowledged
-    }
-
-    /// Whether every field the model has a value for is acknowledged with that value.
-    fn is_complete(&self, prints: &[Print], operation: &Operation) -> bool {
-        let mut scratch = Vec::new();
-        operation.record.iter().zip(prints).all(|(value, print)| {
-            value
-                .as_ref()
-                .is_none_or(|value: &Value| self.printer.value(value, &mut scratch).max(1) == *print)
-        })
+        let mut print = |value: &Value| self.printer.value(value, &mut scratch).max(1);
+        prints.clear();
+        prints.extend(
+            operation
+                .record
+                .iter()
+                .map(|value| value.as_ref().map_or(0, &mut print)),
+        );
     }
 
     fn reject(
@@ -245,21 +234,28 @@ impl RunLedger {
         let mut digest = Digest {
             ledger: self,
             now_ms: self.clock.now_ms(),
+            now: Vec::new(),
             changes: Changes::default(),
             tally: Tally::default(),
             filter: Vec::new(),
             fields: vec![0; self.sync.fields.len()],
         };
-        let mut under_way = locked(&self.under_way);
-        for one in settled {
-            let final_fate = one.fate.is_final();
-            let Some(mut row) = under_way.remove(&one.operation.row) else {
-                continue;
-            };
-            digest.one(&mut row, &one);
-            if !final_fate {
-                under_way.insert(one.operation.row, row);
+        // Taken out first: whoever announces the next rows need not wait for all the hashing.
+        let mut rows: Vec<Option<UnderWay>> = {
+            let mut under_way = locked(&self.under_way);
+            let row = |one: &Settled| under_way.remove(&one.operation.row);
+            settled.iter().map(row).collect()
+        };
+        for (row, one) in rows.iter_mut().zip(&settled) {
+            if let Some(row) = row {
+                digest.one(row, one);
             }
+        }
+        let rows = rows.into_iter().zip(&settled);
+        let unfinished = rows.filter(|(_, one)| !one.fate.is_final());
+        let mut unfinished = unfinished.filter_map(|(row, one)| Some((one.operation.row, row?)));
+        if let Some(first) = unfinished.next() {
+            locked(&self.under_way).extend(std::iter::once(first).chain(unfinished));
         }
         digest
     }
@@ -347,6 +343,8 @@ fn commit_batches(store: &Store, id: SyncId, batches: &mpsc::Receiver<Batch>) {
 struct Digest<'a> {
     ledger: &'a RunLedger,
     now_ms: i64,
+    /// Of the row at hand: the prints of what the model has.
+    now: Vec<Print>,
     changes: Changes,
     tally: Tally,
     filter: Vec<FilterChange>,
@@ -434,13 +432,9 @@ impl Digest<'_> {
             return;
         }
         row.created |= effect == Effect::Created;
+        self.ledger.prints_of(operation, &mut self.now);
         if effect != Effect::Untouched {
-            let before = row.prints.clone();
-            self.ledger.acknowledge(&mut row.prints, operation, fields);
-            let prints = before.iter().zip(&row.prints);
-            for (sum, (before, now)) in self.fields.iter_mut().zip(prints) {
-                *sum += u64::from(before != now);
-            }
+            self.acknowledge(&mut row.prints, fields);
         }
         if effect == Effect::Untouched && row.remote.is_none() {
             // Mode update, and no such record: it may come to be, so nothing is remembered.
@@ -450,25 +444,27 @@ impl Digest<'_> {
             }
             return;
         }
-        let print = if last && self.ledger.is_complete(&row.prints, operation) {
+        let print = if last && is_complete(&self.now, &row.prints) {
             row.print
         } else {
             0
+        };
+        // A record nothing of which is acknowledged was not written by us, nor ours to remove.
+        let is_ours = row.prints.iter().any(|print| *print != 0);
+        // Nobody asks for them once the row is done with.
+        let (prints, remote) = match last {
+            true => (std::mem::take(&mut row.prints), row.remote.take()),
+            false => (row.prints.clone(), row.remote.clone()),
         };
         self.changes.rows.push(StoredRow {
             key: row.key,
             print,
             layout: self.ledger.layout,
-            prints: row.prints.clone(),
-            remote: row.remote.clone(),
+            prints,
+            remote,
             key_text: self.ledger.keep_key_text.then(|| operation.key.to_string()),
             match_text: None,
-            // A record nothing of which is acknowledged was not written by us, nor ours to remove.
-            applied_ms: if row.prints.iter().all(|print| *print == 0) {
-                0
-            } else {
-                self.now_ms
-            },
+            applied_ms: if is_ours { self.now_ms } else { 0 },
             run: self.ledger.run,
         });
         let before = row.known.then_some(row.stored_print);
@@ -484,6 +480,20 @@ impl Digest<'_> {
                 (_, true) => self.tally.created += 1,
                 (Effect::Untouched, _) => self.tally.unchanged += 1,
                 _ => self.tally.updated += 1,
+            }
+        }
+    }
+
+    /// Puts the prints of acknowledged fields in their places, and counts those that differ.
+    fn acknowledge(&mut self, prints: &mut [Print], fields: &[u16]) {
+        for at in fields.iter().map(|field| usize::from(*field)) {
+            let (Some(print), Some(sum)) = (prints.get_mut(at), self.fields.get_mut(at)) else {
+                continue;
+            };
+            let now = self.now.get(at).copied().unwrap_or(0);
+            if now != 0 && *print != now {
+                *print = now;
+                *sum += 1;
             }
         }
     }
@@ -544,6 +554,13 @@ impl Digest<'_> {
     }
 }
 
+/// Whether every field the model has a value for is acknowledged with that value.
+fn is_complete(now: &[Print], acknowledged: &[Print]) -> bool {
+    now.iter()
+        .zip(acknowledged)
+        .all(|(now, print)| *now == 0 || now == print)
+}
+
 fn unfielded(code: &str, message: &str) -> Rejection {
     Rejection {
         code: code.to_owned(),
@@ -568,11 +585,12 @@ where
 {
     fn next(&mut self) -> Option<Result<Operation, FeedError>> {
         Some(match self.rows.next()? {
-            Ok(row) => {
+            Ok(mut row) => {
                 let number = self.next;
                 self.next += 1;
-                self.ledger.announce(number, &row);
-                row.operation(number).map_err(|error| FeedError(error.into()))
+                self.ledger.announce(number, &mut row);
+                row.into_operation(number)
+                    .map_err(|error| FeedError(error.into()))
             }
             Err(error) => Err(FeedError(error.into())),
         })

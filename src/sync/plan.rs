@@ -64,7 +64,7 @@ impl PlannedRow {
     ///
     /// # Errors
     /// When the values cannot be unpacked.
-    pub fn operation(&self, number: u64) -> Result<Operation, SpillError> {
+    pub fn into_operation(self, number: u64) -> Result<Operation, SpillError> {
         Ok(Operation {
             row: number,
             key: Arc::from(self.key_text.as_str()),
@@ -74,7 +74,7 @@ impl PlannedRow {
             },
             remote: self.remote.as_deref().map(Arc::from),
             record: Arc::from(self.values.unpack()?),
-            pending: self.pending.clone(),
+            pending: self.pending,
         })
     }
 }

@@ -5,6 +5,7 @@
 //! no doubt. A row that the answer does not account for is in doubt, never taken as done.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -69,7 +70,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Id<'a> {
 
 /// Reads an answer of a batch endpoint; none when it is not one.
 pub(crate) fn parse(body: &[u8]) -> Option<BatchAnswer<'_>> {
-    serde_json::from_slice(body).ok()
+    // Looked through for its encoding once, instead of at every string.
+    serde_json::from_str(std::str::from_utf8(body).ok()?).ok()
 }
 
 impl BatchAnswer<'_> {
@@ -144,21 +146,19 @@ struct Rows<'a> {
     layout: &'a Layout,
     operations: &'a [Operation],
     slots: Vec<Option<Outcome>>,
-    by_address: HashMap<Cow<'a, str>, usize>,
+    /// Made when the first address is looked for: most results are found by their trace.
+    by_address: OnceCell<HashMap<Cow<'a, str>, usize>>,
     by_number: HashMap<u64, usize>,
 }
 
 impl<'a> Rows<'a> {
     fn new(verb: Verb, layout: &'a Layout, operations: &'a [Operation]) -> Self {
-        let addresses = operations.iter().enumerate();
         Self {
             verb,
             layout,
             operations,
             slots: vec![None; operations.len()],
-            by_address: addresses
-                .map(|(at, operation)| (layout.address(verb, operation), at))
-                .collect(),
+            by_address: OnceCell::new(),
             by_number: HashMap::new(),
         }
     }
@@ -173,7 +173,13 @@ impl<'a> Rows<'a> {
     }
 
     fn addressed(&self, address: &str) -> Option<usize> {
-        self.by_address.get(comparable(address).as_ref()).copied()
+        let by_address = self.by_address.get_or_init(|| {
+            let operations = self.operations.iter().enumerate();
+            operations
+                .map(|(at, operation)| (self.layout.address(self.verb, operation), at))
+                .collect()
+        });
+        by_address.get(comparable(address).as_ref()).copied()
     }
 
     /// Settles the rows an error names; false when it names none of ours.

@@ -53,10 +53,15 @@ pub(crate) const TOO_LONG: Flaw = flaw("too_long", "takes at most 65,536 charact
 pub(crate) fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,
-        Value::Text(text) => text.trim().is_empty(),
-        Value::List(items) => items.iter().all(|item| item.trim().is_empty()),
+        Value::Text(text) => is_blank(text),
+        Value::List(items) => items.iter().all(|item| is_blank(item)),
         _ => false,
     }
+}
+
+/// Asked of every value twice, and answered by the first character of most.
+fn is_blank(text: &str) -> bool {
+    text.chars().all(char::is_whitespace)
 }
 
 /// The value's text before any conversion.

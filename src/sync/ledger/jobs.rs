@@ -2,7 +2,7 @@
 
 use outflow_sdk::destination::{Action, Operation};
 
-use super::{RunLedger, UnderWay, locked};
+use super::{RunLedger, UnderWay, is_complete, locked};
 use crate::deliver::{AcceptedJob, JobNumber};
 use crate::state::{Job, JobId, JobRow};
 
@@ -41,10 +41,19 @@ impl RunLedger {
         address: Option<&str>,
     ) -> JobRow {
         let mut prints = row.map(|row| row.prints.clone()).unwrap_or_default();
-        let acknowledged = self.acknowledge(&mut prints, operation, fields);
+        let mut now = Vec::new();
+        self.prints_of(operation, &mut now);
+        let mut acknowledged = Vec::with_capacity(fields.len());
+        for &field in fields {
+            let at = usize::from(field);
+            if let (Some(print), Some(now)) = (prints.get_mut(at), now.get(at).filter(|now| **now != 0)) {
+                *print = *now;
+                acknowledged.push((field, *now));
+            }
+        }
         let is_last = operation.pending.iter().all(|field| fields.contains(field));
         let (removed, complete) = match operation.action {
-            Action::Write => (None, is_last && self.is_complete(&prints, operation)),
+            Action::Write => (None, is_last && is_complete(&now, &prints)),
             Action::Remove(rule) => (Some(rule), is_last || fields.is_empty()),
         };
         JobRow {
