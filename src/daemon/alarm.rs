@@ -227,6 +227,7 @@ mod tests {
     use outflow_sdk::{ConnectorError, ErrorKind};
 
     use super::*;
+    use crate::deliver::Slowest;
     use crate::project::Schedule;
     use crate::state::Tally;
     use crate::sync::error::RunError;
@@ -242,6 +243,7 @@ mod tests {
             duration: Duration::ZERO,
             limiter_wait: Duration::ZERO,
             retries: 0,
+            slowest: Slowest::default(),
             resumes_in: None,
             error,
             duplicate_keys: Vec::new(),

@@ -263,6 +263,7 @@ pub(super) fn run_record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use super::super::SlowRequest;
     use super::super::fixtures::fixture;
     use super::*;
 
@@ -284,6 +285,15 @@ mod tests {
             detail: RunDetail {
                 retries: 1,
                 fields: [("email".to_owned(), 2)].into(),
+                slowest: vec![SlowRequest {
+                    route: "upsert".to_owned(),
+                    rows: 2,
+                    took_ms: 40,
+                    sent_ms: 120,
+                    again: true,
+                    code: Some("hubspot_unavailable".to_owned()),
+                    correlation: None,
+                }],
                 ..RunDetail::default()
             },
         }
@@ -428,13 +438,14 @@ mod tests {
     fn numbers_of_an_earlier_version_are_read_with_zeros_for_what_it_did_not_count() {
         let fixture = fixture();
         let id = fixture.store.begin_run("customers", 1).unwrap();
-        let text = r#"{"read":5,"unchanged":5}"#;
+        let text = r#"{"read":5,"unchanged":5,"detail":{"retries":2,"fields":{"email":1}}}"#;
         fixture
             .store
             .transact(|connection| connection.execute("UPDATE run SET tally = ?2 WHERE id = ?1", (id, text)))
             .unwrap();
         let run = &fixture.store.history(None, 1).unwrap()[0];
         assert_eq!((run.tally.read, run.tally.held), (5, 0));
-        assert_eq!(run.detail, RunDetail::default());
+        assert_eq!((run.detail.retries, run.detail.fields.len()), (2, 1));
+        assert!(run.detail.slowest.is_empty());
     }
 }
