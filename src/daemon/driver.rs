@@ -17,7 +17,7 @@ use super::handle::{AskError, Command, Handle, Reloaded};
 use super::live::{Ended, Live, Stage};
 use super::notify::Messenger;
 use super::plans::{limits, past, plan, schedule_text};
-use super::reporting::{Moved, Reporting};
+use super::reporting::{Moved, Reporting, Unreported};
 use super::rhythm::BadSchedule;
 use super::timetable::{Cause, Outcome, Refused, Start, Timetable};
 use super::waiting::Waiting;
@@ -98,6 +98,14 @@ impl Running {
     }
 }
 
+/// What a run's task leaves.
+struct Over {
+    cause: Cause,
+    report: RunReport,
+    /// Why it is not noted for `report_to`.
+    unnoted: Option<String>,
+}
+
 /// The daemon. See the module.
 pub struct Daemon {
     pub(super) settings: Settings,
@@ -107,7 +115,7 @@ pub struct Daemon {
     edition: watch::Sender<Arc<Edition>>,
     commands: mpsc::Receiver<Command>,
     files: Watch,
-    runs: JoinSet<(Cause, RunReport)>,
+    runs: JoinSet<Over>,
     running: HashMap<Id, Running>,
     /// Who follows a run that waits for its turn.
     queued: HashMap<String, watch::Sender<Stage>>,
@@ -158,8 +166,9 @@ impl Daemon {
         };
         daemon.close_cut_off()?;
         let first = daemon.settings.edition.clone();
-        daemon.reporting.begin(&first.project);
+        let unreported = daemon.reporting.begin(&first.project);
         daemon.adopt(first)?;
+        daemon.unreported(unreported);
         Ok((daemon, handle))
     }
 
@@ -263,10 +272,15 @@ impl Daemon {
                 None => runner.run(&spec).await,
             };
             // Before the sync can run again.
-            if let Err(error) = off_worker(|| reporter.note(&project, report.run_id)) {
+            let noted = off_worker(|| reporter.note(&project, report.run_id));
+            let noted = noted.inspect_err(|error| {
                 tracing::error!(sync = report.sync, %error, "the run cannot be noted for `report_to`; the next run tries again");
+            });
+            Over {
+                cause,
+                report,
+                unnoted: noted.err().map(|error| error.to_string()),
             }
-            (cause, report)
         };
         let task = self.runs.spawn_on(work, &self.settings.workers);
         let running = Running {
@@ -279,7 +293,7 @@ impl Daemon {
         self.running.insert(task.id(), running);
     }
 
-    fn over(&mut self, over: Result<(Id, (Cause, RunReport)), JoinError>) {
+    fn over(&mut self, over: Result<(Id, Over), JoinError>) {
         let id = match &over {
             Ok((id, _)) => *id,
             Err(error) => error.id(),
@@ -288,7 +302,7 @@ impl Daemon {
             return;
         };
         match over {
-            Ok((_, (cause, report))) => self.finished(&running, cause, report, false),
+            Ok((_, over)) => self.finished(&running, over, false),
             Err(_) => {
                 // The panic was told when it happened; the next run of the sync marks this one as cut off.
                 tracing::error!(sync = running.sync, "run ended by a bug");
@@ -300,7 +314,12 @@ impl Daemon {
         }
     }
 
-    fn finished(&mut self, running: &Running, cause: Cause, report: RunReport, stopping: bool) {
+    fn finished(&mut self, running: &Running, over: Over, stopping: bool) {
+        let Over {
+            cause,
+            report,
+            unnoted,
+        } = over;
         let now_ms = self.settings.clock.now_ms();
         let outcome = running.made_up(outcome(&report, running.cancelled, stopping));
         tell(&report);
@@ -318,8 +337,9 @@ impl Daemon {
         self.watchman
             .ended(&self.edition.borrow().project.alerts, &ended.report, now_ms);
         (self.settings.ended)(&ended);
-        self.reporting
-            .ended(&self.edition.borrow().project, &running.sync);
+        let project = Arc::clone(&self.edition.borrow().project);
+        let unreported = self.reporting.ended(&project, &running.sync, unnoted);
+        self.unreported(unreported);
         self.live.end(&running.sync, Stage::Ended(ended));
     }
 
@@ -329,7 +349,15 @@ impl Daemon {
         match self.reporting.over(over, &project) {
             Moved::All => self.watchman.reported(&project.alerts, now_ms),
             Moved::Some => {}
-            Moved::Not(syncs, reason) => self.watchman.unreported(&project.alerts, &syncs, &reason, now_ms),
+            Moved::Not(unreported) => self.unreported(Some(unreported)),
+        }
+    }
+
+    fn unreported(&mut self, unreported: Option<Unreported>) {
+        if let Some(Unreported { syncs, reason }) = unreported {
+            let now_ms = self.settings.clock.now_ms();
+            self.watchman
+                .unreported(&self.edition.borrow().project.alerts, &syncs, &reason, now_ms);
         }
     }
 
@@ -502,6 +530,9 @@ impl Daemon {
             pasts.remove(&plan.sync).unwrap_or_default()
         });
         self.watchman.adopt(watched)?;
+        if edition.project.report_to.is_none() {
+            self.watchman.unasked(&edition.project.alerts, now_ms);
+        }
         self.queued.retain(|sync, stage| {
             let stays = edition.project.sync(sync).is_some();
             if !stays {
@@ -525,9 +556,9 @@ impl Daemon {
         let deadline = Instant::now() + self.settings.grace;
         while !self.runs.is_empty() {
             match tokio::time::timeout_at(deadline, self.runs.join_next_with_id()).await {
-                Ok(Some(Ok((id, (cause, report))))) => {
+                Ok(Some(Ok((id, over)))) => {
                     if let Some(running) = self.running.remove(&id) {
-                        self.finished(&running, cause, report, true);
+                        self.finished(&running, over, true);
                     }
                 }
                 Ok(Some(over)) => self.over(over),

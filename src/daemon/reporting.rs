@@ -29,10 +29,18 @@ pub(super) struct Reporting {
 pub(super) enum Moved {
     /// Everything is where it belongs.
     All,
-    /// What was there; more has come since.
+    /// What was there; more has come since, or is still to be put aside.
     Some,
-    /// The results of these syncs wait, and why.
-    Not(BTreeSet<String>, String),
+    /// It did not happen.
+    Not(Unreported),
+}
+
+/// Results that are not where they belong.
+pub(super) struct Unreported {
+    /// Of these syncs.
+    pub(super) syncs: BTreeSet<String>,
+    /// Why.
+    pub(super) reason: String,
 }
 
 impl Reporting {
@@ -50,20 +58,43 @@ impl Reporting {
         Arc::clone(&self.reporter)
     }
 
-    /// Makes up for what an earlier process did not get to. Before any run begins.
-    pub(super) fn begin(&mut self, project: &Project) {
-        if let Err(error) = self.reporter.begin(project) {
-            tracing::error!(%error, "earlier runs cannot be noted for `report_to`; the next run tries again");
-        }
+    /// Makes up for what an earlier process did not get to. Before any run begins. Gives what that cannot
+    /// be done for.
+    pub(super) fn begin(&mut self, project: &Project) -> Option<Unreported> {
+        let begun = self.reporter.begin(project);
         self.move_all(project);
+        let error = begun.err()?;
+        tracing::error!(%error, "earlier runs cannot be noted for `report_to`; the next run tries again");
+        Some(Unreported {
+            syncs: self.missing()?,
+            reason: error.to_string(),
+        })
     }
 
-    /// A run ended, and its results are put aside.
-    pub(super) fn ended(&mut self, project: &Project, sync: &str) {
-        if project.report_to.is_some() {
+    /// A run ended. Its results are put aside, or cannot be: then why.
+    pub(super) fn ended(
+        &mut self,
+        project: &Project,
+        sync: &str,
+        unnoted: Option<String>,
+    ) -> Option<Unreported> {
+        project.report_to.as_ref()?;
+        if unnoted.is_none() {
             self.waiting.insert(sync.to_owned());
-            self.move_all(project);
         }
+        self.move_all(project);
+        unnoted.map(|reason| Unreported {
+            syncs: BTreeSet::from([sync.to_owned()]),
+            reason,
+        })
+    }
+
+    /// Syncs with ended runs whose results are not put aside yet; none when the state cannot tell.
+    fn missing(&self) -> Option<BTreeSet<String>> {
+        self.reporter
+            .missing()
+            .inspect_err(|error| tracing::error!(%error, "cannot tell which runs are to be reported"))
+            .ok()
     }
 
     fn move_all(&mut self, project: &Project) {
@@ -99,18 +130,27 @@ impl Reporting {
             Err(error) => Err(format!("a bug: {error}")),
         };
         let moved = match result {
+            // Taken out meanwhile: nobody waits for them.
+            _ if project.report_to.is_none() => {
+                self.waiting.clear();
+                Moved::Some
+            }
             // What came meanwhile is moved next.
             Ok(()) if self.again => Moved::Some,
             Ok(()) => {
                 self.waiting.clear();
-                Moved::All
+                let all = self.missing().is_some_and(|missing| missing.is_empty());
+                if all { Moved::All } else { Moved::Some }
             }
             Err(reason) => {
                 tracing::error!(
                     reason,
                     "results could not be written to `report_to`; they wait for the next run"
                 );
-                Moved::Not(self.waiting.clone(), reason)
+                Moved::Not(Unreported {
+                    syncs: self.waiting.clone(),
+                    reason,
+                })
             }
         };
         if std::mem::take(&mut self.again) {
