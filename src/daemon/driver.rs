@@ -17,14 +17,13 @@ use super::handle::{AskError, Command, Handle, Reloaded};
 use super::live::{Ended, Live, Stage};
 use super::notify::Messenger;
 use super::plans::{limits, past, plan, schedule_text};
-use super::reporting::{Moved, Reporting, Unreported};
+use super::reporting::{Moved, Reporting, Unreported, Work};
 use super::rhythm::BadSchedule;
 use super::timetable::{Cause, Outcome, Refused, Start, Timetable};
 use super::waiting::Waiting;
 use super::watchman::Watchman;
 use crate::deliver::{Clock, Policy, off_worker};
 use crate::project::Loaded;
-use crate::reports::ReportError;
 use crate::state::{Pause, StateError, Store};
 use crate::sync::prepare;
 use crate::sync::quota::Quotas;
@@ -166,9 +165,7 @@ impl Daemon {
         };
         daemon.close_cut_off()?;
         let first = daemon.settings.edition.clone();
-        let unreported = daemon.reporting.begin(&first.project);
         daemon.adopt(first)?;
-        daemon.unreported(unreported);
         Ok((daemon, handle))
     }
 
@@ -198,6 +195,7 @@ impl Daemon {
         let mut messages = JoinSet::new();
         messages.spawn(messenger.run());
         let mut next_look = Instant::now() + TICK;
+        self.reporting.begin(Arc::clone(&self.edition.borrow().project));
         loop {
             // By the clock, not by the sleep below: who asks for something often must not keep it away.
             if Instant::now() >= next_look {
@@ -208,18 +206,22 @@ impl Daemon {
             }
             let now_ms = self.settings.clock.now_ms();
             self.watchman.look(&self.edition.borrow().project.alerts, now_ms);
-            for start in self.timetable.start(now_ms) {
-                self.launch(start, now_ms);
+            let mut due = None;
+            if self.reporting.has_begun() {
+                for start in self.timetable.start(now_ms) {
+                    self.launch(start, now_ms);
+                }
+                due = self.timetable.next_ms(now_ms).map(|next| {
+                    Instant::now()
+                        + Duration::from_millis(next.saturating_sub(now_ms).unsigned_abs()).min(TICK)
+                });
             }
-            let due = self.timetable.next_ms(now_ms).map(|next| {
-                Instant::now() + Duration::from_millis(next.saturating_sub(now_ms).unsigned_abs()).min(TICK)
-            });
             let wake = due.map_or(next_look, |due| due.min(next_look));
             tokio::select! {
                 biased;
                 _ = stop.wait_for(|asked| *asked) => break,
                 Some(over) = self.runs.join_next_with_id(), if !self.runs.is_empty() => self.over(over),
-                Some(over) = self.reporting.moved(), if self.reporting.is_moving() => self.moved(over),
+                Some(over) = self.reporting.worked(), if self.reporting.is_working() => self.reported(over),
                 Some(command) = self.commands.recv() => self.obey(command),
                 Some(()) = reload.recv() => {
                     self.reload();
@@ -343,7 +345,7 @@ impl Daemon {
         self.live.end(&running.sync, Stage::Ended(ended));
     }
 
-    fn moved(&mut self, over: Result<Result<usize, ReportError>, JoinError>) {
+    fn reported(&mut self, over: Result<Work, JoinError>) {
         let project = Arc::clone(&self.edition.borrow().project);
         let now_ms = self.settings.clock.now_ms();
         match self.reporting.over(over, &project) {

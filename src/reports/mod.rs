@@ -122,8 +122,8 @@ impl Reporter {
         }
     }
 
-    /// Notes what a process before this one did not get to. To be called before any run begins: runs that
-    /// were cut off have ended then.
+    /// Notes what a process before this one did not get to, after runs that were cut off are told as ended
+    /// and before any run begins.
     ///
     /// # Errors
     /// When the state cannot be read, or a file not be written.

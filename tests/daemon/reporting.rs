@@ -96,10 +96,46 @@ async fn nobody_waits_for_reports_that_are_not_asked_for_any_more() {
     served.post("/api/v1/reload").is(200);
     until(|| served.log(), || office.letters().len() == 2);
     let letters = office.letters();
-    assert!(letters[1].text.contains("is not reported any more"), "{letters:#?}");
+    assert!(
+        letters[1].text.contains("is not reported any more"),
+        "{letters:#?}"
+    );
     run(&served);
     assert_eq!(served.stop().0, Some(0));
     assert_eq!(office.letters().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn much_that_is_to_be_reported_keeps_the_daemon_from_runs_and_not_from_answering() {
+    const MORE: i64 = 400;
+    let (project, _office, _) = told_by_mail().await;
+    let served = Served::start(&project, &[]);
+    run(&served);
+    until(|| served.log(), || reports(&project) == 1);
+    assert_eq!(served.stop().0, Some(0));
+    // As if `report_to` had been away for a while.
+    let state = rusqlite::Connection::open(project.path(".outflow/state.db")).unwrap();
+    for _ in 0..MORE {
+        state
+            .execute(
+                "INSERT INTO run (sync, started_ms, finished_ms, status, tally)
+                 SELECT sync, started_ms, finished_ms, status, tally FROM run WHERE id = 1",
+                (),
+            )
+            .unwrap();
+    }
+    drop(state);
+    let served = Served::start(&project, &[]);
+    served.get("/health/ready").is(200);
+    let aside = std::fs::read_dir(project.path(".outflow/reports/outflow_runs")).map_or(0, Iterator::count);
+    assert!(
+        aside + reports(&project) <= MORE as usize,
+        "it answers before all is done"
+    );
+    run(&served);
+    until(|| served.log(), || reports(&project) as i64 == MORE + 2);
+    assert!(reported(&project, MORE + 2));
+    assert_eq!(served.stop().0, Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
