@@ -15,7 +15,7 @@ use super::edition::{Broken, Edition, Watch};
 use super::ends::{outcome, tell};
 use super::handle::{AskError, Command, Handle, Reloaded};
 use super::live::{Ended, Live, Stage};
-use super::notify::Messenger;
+use super::messenger::Messenger;
 use super::plans::{limits, past, plan, schedule_text};
 use super::reporting::{Moved, Reporting, Unreported, Work};
 use super::rhythm::BadSchedule;
