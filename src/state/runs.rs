@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use serde::{Deserialize, Serialize};
 
 use super::rows::damaged;
+use super::run_detail::note_fields;
 use super::{RunDetail, RunId, RunRecord, RunStatus, StateError, Store, Tally};
 
 /// Runs kept of each sync.
@@ -236,8 +237,8 @@ pub(super) fn write_run(connection: &Connection, run: &RunRecord) -> rusqlite::R
             code,
             message,
             run.keys.map(u64::cast_signed),
-        ))
-        .map(drop)
+        ))?;
+    note_fields(connection, run)
 }
 
 pub(super) fn run_record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
