@@ -3,7 +3,7 @@
 
 use rusqlite::Connection;
 
-use super::{RunId, RunRecord, StateError, Store, SyncId};
+use super::{RunId, RunRecord, RunStatus, StateError, Store, SyncId};
 
 /// The newest run that changed a destination field anywhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +66,27 @@ impl Store {
                     })
                 })?
                 .collect()
+        })
+    }
+
+    /// Records that runs of some keys removed since the last run of the whole model that went through; all of
+    /// them, if none has. What a run removed that was cut off is not known.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn removed_by_keys(&self, sync: &str) -> Result<u64, StateError> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT coalesce(sum(json_extract(tally, '$.removed')), 0) FROM run
+                     WHERE sync = ?1 AND keys IS NOT NULL AND id > coalesce((
+                        SELECT id FROM run WHERE sync = ?1 AND keys IS NULL AND status IN (?2, ?3)
+                        ORDER BY id DESC LIMIT 1), 0)",
+                )?
+                .query_row((sync, RunStatus::Ok.word(), RunStatus::Rejects.word()), |row| {
+                    row.get::<_, i64>(0)
+                })
+                .map(i64::cast_unsigned)
         })
     }
 
@@ -159,6 +180,36 @@ mod tests {
             ..change("\"it's\".<b>", first, 10, 5)
         };
         assert_eq!(fixture.store.field_changes("customers").unwrap()[0], gone);
+    }
+
+    #[test]
+    fn removals_by_keys_count_since_the_last_whole_run_that_went_through() {
+        let fixture = fixture();
+        let store = &fixture.store;
+        let removed = || store.removed_by_keys("customers").unwrap();
+        let run = |keys: Option<u64>, status: RunStatus, removed: u64| {
+            let id = store.begin_run_of("customers", 1, keys).unwrap();
+            let record = RunRecord {
+                status,
+                finished_ms: Some(2),
+                tally: Tally {
+                    removed,
+                    ..Tally::default()
+                },
+                ..store.run(id).unwrap().unwrap()
+            };
+            store.finish_run(&record).unwrap();
+        };
+        assert_eq!(removed(), 0);
+        run(Some(3), RunStatus::Ok, 2);
+        run(Some(1), RunStatus::Failed, 1);
+        run(None, RunStatus::Guarded, 0);
+        assert_eq!(removed(), 3);
+        run(None, RunStatus::Rejects, 50);
+        assert_eq!(removed(), 0);
+        run(Some(1), RunStatus::Rejects, 1);
+        store.begin_run_of("customers", 1, Some(1)).unwrap();
+        assert_eq!((removed(), store.removed_by_keys("companies").unwrap()), (1, 0));
     }
 
     #[test]
