@@ -64,11 +64,20 @@ impl Layout {
         })
     }
 
-    /// A batch as batches of a few thousand rows.
+    /// A batch as batches of a few thousand rows, each made when it is asked for.
     ///
     /// # Errors
     /// `value_unreadable` with the column when a value is none of its type.
-    pub(crate) fn convert(&self, batch: &RecordBatch) -> Result<Vec<RecordBatch>, ConnectorError> {
+    pub(crate) fn convert(
+        &self,
+        batch: &RecordBatch,
+    ) -> impl Iterator<Item = Result<RecordBatch, ConnectorError>> {
+        let rows = batch.num_rows();
+        let starts = (0..rows).step_by(BATCH_ROWS);
+        starts.map(move |start| self.part(&batch.slice(start, BATCH_ROWS.min(rows - start))))
+    }
+
+    fn part(&self, batch: &RecordBatch) -> Result<RecordBatch, ConnectorError> {
         let mut columns = Vec::with_capacity(self.columns.len());
         for step in &self.columns {
             let array = batch
@@ -80,11 +89,7 @@ impl Layout {
                 .map_err(|unfit| unreadable(&self.label, &step.column.name, None, unfit))?;
             columns.push(converted);
         }
-        let whole = assemble(&self.schema, columns, batch.num_rows())?;
-        let starts = (0..whole.num_rows()).step_by(BATCH_ROWS);
-        Ok(starts
-            .map(|start| whole.slice(start, BATCH_ROWS.min(whole.num_rows() - start)))
-            .collect())
+        assemble(&self.schema, columns, batch.num_rows())
     }
 }
 

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::buffer::Buffer;
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1 as proto;
 use outflow_sdk::{ConnectorError, ErrorKind};
 use proto::big_query_read_client::BigQueryReadClient;
@@ -16,8 +17,9 @@ use tonic::{Code, Request, Status, Streaming};
 use crate::api::{Api, jittered};
 use crate::failure::passing;
 
-/// Streams read at once. One stream already outruns the diff; several even out slow ones.
-const STREAMS: i32 = 4;
+/// Streams read at once. One already outruns the diff, several even out slow ones, and each may hold messages
+/// of many megabytes.
+const STREAMS: i32 = 3;
 /// Largest message taken, in bytes; BigQuery's own limit is 128 MB.
 const LARGEST_MESSAGE: usize = 128 << 20;
 /// What may be on its way to a reader that waits, in bytes, for a stream and for all.
@@ -51,7 +53,7 @@ pub(crate) struct Storage {
 pub(crate) struct Session {
     pub(crate) name: String,
     /// The Arrow schema of every stream, as a message.
-    pub(crate) schema: Vec<u8>,
+    pub(crate) schema: Buffer,
     pub(crate) streams: Vec<String>,
     /// An estimate of what it reads.
     pub(crate) bytes: Option<u64>,
@@ -201,7 +203,7 @@ fn opened(session: proto::ReadSession) -> Result<Session, ConnectorError> {
     }
     Ok(Session {
         name: session.name,
-        schema: bytes,
+        schema: bytes.into(),
         streams: session.streams.into_iter().map(|stream| stream.name).collect(),
         bytes: u64::try_from(session.estimated_total_bytes_scanned)
             .ok()

@@ -1,11 +1,13 @@
 //! The streams of a session, read at once into one channel.
 
-use std::io::{Cursor, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arrow::array::RecordBatch;
+use arrow::buffer::Buffer;
 use arrow::datatypes::SchemaRef;
-use arrow::ipc::reader::StreamReader;
+use arrow::error::ArrowError;
+use arrow::ipc::reader::{StreamDecoder, StreamReader};
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1 as proto;
 use outflow_sdk::source::ReadEvent;
 use outflow_sdk::{ConnectorError, ErrorKind};
@@ -53,7 +55,7 @@ impl Streams {
         expected: Option<u64>,
     ) -> Result<Self, ConnectorError> {
         let schema =
-            schema_of(&session).ok_or_else(|| garbled(label, "an Arrow schema that cannot be read"))?;
+            schema_of(&session.schema).map_err(|_| garbled(label, "an Arrow schema that cannot be read"))?;
         Ok(Self {
             layout: Layout::new(label, &schema, columns)?,
             storage,
@@ -108,7 +110,8 @@ impl Streams {
 /// One stream.
 struct Stream {
     storage: Storage,
-    schema: Vec<u8>,
+    /// As a message.
+    schema: Buffer,
     layout: Layout,
     label: String,
     name: String,
@@ -169,24 +172,20 @@ impl Stream {
                 None if declared == 0 => continue,
                 None => return Err(self.garbled().into()),
             };
-            self.batch(&bytes, declared).await?;
+            self.batch(bytes, declared).await?;
         }
     }
 
-    async fn batch(&mut self, bytes: &[u8], declared: u64) -> Result<(), Halt> {
-        // Schema and batch come apart, and are a stream of Arrow together.
-        let whole = Cursor::new(&self.schema).chain(Cursor::new(bytes));
-        let batches: Vec<_> = StreamReader::try_new(whole, None)
-            .and_then(Iterator::collect)
-            .map_err(|_| self.garbled())?;
+    async fn batch(&mut self, bytes: Vec<u8>, declared: u64) -> Result<(), Halt> {
+        let batches = batches_of(&self.schema, bytes).map_err(|_| self.garbled())?;
         let rows: u64 = batches.iter().map(|batch| batch.num_rows() as u64).sum();
         if rows != declared {
             return Err(self.garbled());
         }
-        for batch in &batches {
-            for part in self.layout.convert(batch).map_err(Halt::Failed)? {
+        for batch in batches {
+            for part in self.layout.convert(&batch) {
                 self.events
-                    .send(Ok(ReadEvent::Batch(part)))
+                    .send(Ok(ReadEvent::Batch(part.map_err(Halt::Failed)?)))
                     .await
                     .map_err(|_| Halt::Unheard)?;
             }
@@ -230,9 +229,23 @@ impl From<Halt> for Broken {
     }
 }
 
-fn schema_of(session: &Session) -> Option<SchemaRef> {
-    let reader = StreamReader::try_new(Cursor::new(&session.schema), None).ok()?;
-    Some(reader.schema())
+fn schema_of(message: &Buffer) -> Result<SchemaRef, ArrowError> {
+    Ok(StreamReader::try_new(message.as_slice(), None)?.schema())
+}
+
+/// The batches of a message. They lie in its bytes: copies of a message of many thousand rows, for each
+/// of several streams, would be most of a read's memory.
+fn batches_of(schema: &Buffer, message: Vec<u8>) -> Result<Vec<RecordBatch>, ArrowError> {
+    let mut decoder = StreamDecoder::new();
+    let mut batches = Vec::new();
+    // Schema and batches come apart, and are a stream of Arrow together.
+    for mut part in [schema.clone(), Buffer::from_vec(message)] {
+        while !part.is_empty() {
+            batches.extend(decoder.decode(&mut part)?);
+        }
+    }
+    decoder.finish()?;
+    Ok(batches)
 }
 
 fn garbled(label: &str, what: &str) -> ConnectorError {

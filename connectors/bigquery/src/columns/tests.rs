@@ -25,7 +25,7 @@ fn same(field: Json, array: ArrayRef, cells: &[Json]) {
     let columns = columns(json!([field]));
     let incoming = RecordBatch::try_from_iter([("C", array)]).unwrap();
     let layout = Layout::new("table t", incoming.schema_ref(), &columns).unwrap();
-    let by_arrow = layout.convert(&incoming).unwrap().remove(0);
+    let by_arrow = layout.convert(&incoming).next().unwrap().unwrap();
     let mut batcher = Batcher::new("table t", &columns);
     for cell in cells {
         let row = json!({"f": [{"v": cell}]}).to_string();
@@ -150,7 +150,10 @@ fn exact_numbers_are_the_same_whatever_their_scale() {
     let columns = columns(json!([field("NUMERIC")]));
     let incoming = RecordBatch::try_from_iter([("c", Arc::new(odd) as ArrayRef)]).unwrap();
     let layout = Layout::new("table t", incoming.schema_ref(), &columns).unwrap();
-    assert_eq!(layout.convert(&incoming).unwrap_err().code, "value_unreadable");
+    assert_eq!(
+        layout.convert(&incoming).next().unwrap().unwrap_err().code,
+        "value_unreadable"
+    );
 }
 
 #[test]
@@ -211,9 +214,7 @@ fn large_batches_are_cut_into_small_ones() {
     .unwrap();
     let sizes: Vec<usize> = layout
         .convert(&incoming)
-        .unwrap()
-        .iter()
-        .map(RecordBatch::num_rows)
+        .map(|part| part.unwrap().num_rows())
         .collect();
     assert_eq!(sizes, [8_192, 8_192, 3_616]);
 }
