@@ -10,6 +10,7 @@ pub mod daemon;
 pub mod deliver;
 pub mod documents;
 pub mod http;
+mod numbers;
 pub mod project;
 pub mod registry;
 pub mod reports;

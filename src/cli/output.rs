@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::failure::Failure;
 pub(crate) use crate::documents::time::{moment, span};
+pub(crate) use crate::numbers::count;
 
 /// What a colour means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -228,19 +229,6 @@ pub(crate) fn printable(text: &str) -> String {
         .collect()
 }
 
-/// A number with thousands separated.
-pub(crate) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
 /// `1 request`, `2 requests`.
 pub(crate) fn counted(number: u64, one: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
@@ -286,9 +274,6 @@ mod tests {
 
     #[test]
     fn numbers_and_spans_read_like_speech() {
-        assert_eq!(count(0), "0");
-        assert_eq!(count(999), "999");
-        assert_eq!(count(1_234_567), "1,234,567");
         assert_eq!(counted(1, "request"), "1 request");
         assert_eq!(counted(0, "request"), "0 requests");
         assert_eq!(span(Duration::from_millis(40)), "40 ms");

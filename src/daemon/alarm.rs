@@ -36,6 +36,9 @@ pub(super) struct Change {
     at: Option<String>,
     /// Stable code, where there is one.
     code: Option<String>,
+    /// It is over because it does not matter any more, not because it is well.
+    #[serde(skip)]
+    moot: bool,
     /// What is wrong, and what to do.
     message: String,
     #[serde(skip)]
@@ -52,6 +55,7 @@ impl Change {
             (Trouble::Credentials, false) => "was refused its credentials",
             (Trouble::Failed, false) => "failed",
             (Trouble::Unreported, false) => "has results that could not be written to `report_to`",
+            (Trouble::Unreported, true) if self.moot => "is not reported any more",
             (Trouble::Unreported, true) => "is reported again",
             (_, true) => "has recovered",
         };
@@ -128,6 +132,16 @@ impl Alarm {
         self.open(sync, Trouble::Unreported, None, message, now_ms)
     }
 
+    /// Nobody wants results any more: `report_to` is not set.
+    pub(super) fn unasked(&mut self, now_ms: i64) -> Vec<Change> {
+        let mut changes = self.reported(now_ms);
+        for change in &mut changes {
+            change.moot = true;
+            change.message = format!("`report_to` is not set any more. {}", change.message);
+        }
+        changes
+    }
+
     /// All results are where they belong.
     pub(super) fn reported(&mut self, now_ms: i64) -> Vec<Change> {
         let waiting = self
@@ -175,6 +189,7 @@ impl Alarm {
             since: iso(now_ms),
             at: iso(now_ms),
             code,
+            moot: false,
             message,
             since_ms: now_ms,
         })
@@ -189,6 +204,7 @@ impl Alarm {
             since: iso(since_ms),
             at: iso(now_ms),
             code: None,
+            moot: false,
             message: format!("It was {} since {}", trouble.word(), moment(since_ms)),
             since_ms,
         })
@@ -227,6 +243,7 @@ mod tests {
     use outflow_sdk::{ConnectorError, ErrorKind};
 
     use super::*;
+    use crate::deliver::Slowest;
     use crate::project::Schedule;
     use crate::state::Tally;
     use crate::sync::error::RunError;
@@ -242,6 +259,7 @@ mod tests {
             duration: Duration::ZERO,
             limiter_wait: Duration::ZERO,
             retries: 0,
+            slowest: Slowest::default(),
             resumes_in: None,
             error,
             duplicate_keys: Vec::new(),
@@ -321,6 +339,24 @@ mod tests {
         );
         assert_eq!(told(&alarm.reported(4)), [(Trouble::Unreported, true)]);
         assert!(alarm.reported(5).is_empty());
+    }
+
+    #[test]
+    fn results_that_nobody_wants_any_more_are_no_trouble() {
+        let mut alarm = Alarm::default();
+        assert!(
+            alarm
+                .unreported("customers", "/reports cannot be written", 1)
+                .is_some()
+        );
+        let changes = alarm.unasked(2);
+        assert_eq!(told(&changes), [(Trouble::Unreported, true)]);
+        assert_eq!(
+            changes[0].line(),
+            "Outflow: sync customers is not reported any more. `report_to` is not set any more. \
+             It was unreported since 1970-01-01 00:00:00Z"
+        );
+        assert!(alarm.unasked(3).is_empty());
     }
 
     #[test]

@@ -15,16 +15,15 @@ use super::edition::{Broken, Edition, Watch};
 use super::ends::{outcome, tell};
 use super::handle::{AskError, Command, Handle, Reloaded};
 use super::live::{Ended, Live, Stage};
-use super::notify::Messenger;
+use super::messenger::Messenger;
 use super::plans::{limits, past, plan, schedule_text};
-use super::reporting::{Moved, Reporting};
+use super::reporting::{Moved, Reporting, Unreported, Work};
 use super::rhythm::BadSchedule;
 use super::timetable::{Cause, Outcome, Refused, Start, Timetable};
 use super::waiting::Waiting;
 use super::watchman::Watchman;
 use crate::deliver::{Clock, Policy, off_worker};
 use crate::project::Loaded;
-use crate::reports::ReportError;
 use crate::state::{Pause, StateError, Store};
 use crate::sync::prepare;
 use crate::sync::quota::Quotas;
@@ -98,6 +97,14 @@ impl Running {
     }
 }
 
+/// What a run's task leaves.
+struct Over {
+    cause: Cause,
+    report: RunReport,
+    /// Why it is not noted for `report_to`.
+    unnoted: Option<String>,
+}
+
 /// The daemon. See the module.
 pub struct Daemon {
     pub(super) settings: Settings,
@@ -107,7 +114,7 @@ pub struct Daemon {
     edition: watch::Sender<Arc<Edition>>,
     commands: mpsc::Receiver<Command>,
     files: Watch,
-    runs: JoinSet<(Cause, RunReport)>,
+    runs: JoinSet<Over>,
     running: HashMap<Id, Running>,
     /// Who follows a run that waits for its turn.
     queued: HashMap<String, watch::Sender<Stage>>,
@@ -158,7 +165,6 @@ impl Daemon {
         };
         daemon.close_cut_off()?;
         let first = daemon.settings.edition.clone();
-        daemon.reporting.begin(&first.project);
         daemon.adopt(first)?;
         Ok((daemon, handle))
     }
@@ -189,6 +195,7 @@ impl Daemon {
         let mut messages = JoinSet::new();
         messages.spawn(messenger.run());
         let mut next_look = Instant::now() + TICK;
+        self.reporting.begin(Arc::clone(&self.edition.borrow().project));
         loop {
             // By the clock, not by the sleep below: who asks for something often must not keep it away.
             if Instant::now() >= next_look {
@@ -199,18 +206,22 @@ impl Daemon {
             }
             let now_ms = self.settings.clock.now_ms();
             self.watchman.look(&self.edition.borrow().project.alerts, now_ms);
-            for start in self.timetable.start(now_ms) {
-                self.launch(start, now_ms);
+            let mut due = None;
+            if self.reporting.has_begun() {
+                for start in self.timetable.start(now_ms) {
+                    self.launch(start, now_ms);
+                }
+                due = self.timetable.next_ms(now_ms).map(|next| {
+                    Instant::now()
+                        + Duration::from_millis(next.saturating_sub(now_ms).unsigned_abs()).min(TICK)
+                });
             }
-            let due = self.timetable.next_ms(now_ms).map(|next| {
-                Instant::now() + Duration::from_millis(next.saturating_sub(now_ms).unsigned_abs()).min(TICK)
-            });
             let wake = due.map_or(next_look, |due| due.min(next_look));
             tokio::select! {
                 biased;
                 _ = stop.wait_for(|asked| *asked) => break,
                 Some(over) = self.runs.join_next_with_id(), if !self.runs.is_empty() => self.over(over),
-                Some(over) = self.reporting.moved(), if self.reporting.is_moving() => self.moved(over),
+                Some(over) = self.reporting.worked(), if self.reporting.is_working() => self.reported(over),
                 Some(command) = self.commands.recv() => self.obey(command),
                 Some(()) = reload.recv() => {
                     self.reload();
@@ -263,10 +274,15 @@ impl Daemon {
                 None => runner.run(&spec).await,
             };
             // Before the sync can run again.
-            if let Err(error) = off_worker(|| reporter.note(&project, report.run_id)) {
+            let noted = off_worker(|| reporter.note(&project, report.run_id));
+            let noted = noted.inspect_err(|error| {
                 tracing::error!(sync = report.sync, %error, "the run cannot be noted for `report_to`; the next run tries again");
+            });
+            Over {
+                cause,
+                report,
+                unnoted: noted.err().map(|error| error.to_string()),
             }
-            (cause, report)
         };
         let task = self.runs.spawn_on(work, &self.settings.workers);
         let running = Running {
@@ -279,7 +295,7 @@ impl Daemon {
         self.running.insert(task.id(), running);
     }
 
-    fn over(&mut self, over: Result<(Id, (Cause, RunReport)), JoinError>) {
+    fn over(&mut self, over: Result<(Id, Over), JoinError>) {
         let id = match &over {
             Ok((id, _)) => *id,
             Err(error) => error.id(),
@@ -288,7 +304,7 @@ impl Daemon {
             return;
         };
         match over {
-            Ok((_, (cause, report))) => self.finished(&running, cause, report, false),
+            Ok((_, over)) => self.finished(&running, over, false),
             Err(_) => {
                 // The panic was told when it happened; the next run of the sync marks this one as cut off.
                 tracing::error!(sync = running.sync, "run ended by a bug");
@@ -300,7 +316,12 @@ impl Daemon {
         }
     }
 
-    fn finished(&mut self, running: &Running, cause: Cause, report: RunReport, stopping: bool) {
+    fn finished(&mut self, running: &Running, over: Over, stopping: bool) {
+        let Over {
+            cause,
+            report,
+            unnoted,
+        } = over;
         let now_ms = self.settings.clock.now_ms();
         let outcome = running.made_up(outcome(&report, running.cancelled, stopping));
         tell(&report);
@@ -318,18 +339,27 @@ impl Daemon {
         self.watchman
             .ended(&self.edition.borrow().project.alerts, &ended.report, now_ms);
         (self.settings.ended)(&ended);
-        self.reporting
-            .ended(&self.edition.borrow().project, &running.sync);
+        let project = Arc::clone(&self.edition.borrow().project);
+        let unreported = self.reporting.ended(&project, &running.sync, unnoted);
+        self.unreported(unreported);
         self.live.end(&running.sync, Stage::Ended(ended));
     }
 
-    fn moved(&mut self, over: Result<Result<usize, ReportError>, JoinError>) {
+    fn reported(&mut self, over: Result<Work, JoinError>) {
         let project = Arc::clone(&self.edition.borrow().project);
         let now_ms = self.settings.clock.now_ms();
         match self.reporting.over(over, &project) {
             Moved::All => self.watchman.reported(&project.alerts, now_ms),
             Moved::Some => {}
-            Moved::Not(syncs, reason) => self.watchman.unreported(&project.alerts, &syncs, &reason, now_ms),
+            Moved::Not(unreported) => self.unreported(Some(unreported)),
+        }
+    }
+
+    fn unreported(&mut self, unreported: Option<Unreported>) {
+        if let Some(Unreported { syncs, reason }) = unreported {
+            let now_ms = self.settings.clock.now_ms();
+            self.watchman
+                .unreported(&self.edition.borrow().project.alerts, &syncs, &reason, now_ms);
         }
     }
 
@@ -502,6 +532,9 @@ impl Daemon {
             pasts.remove(&plan.sync).unwrap_or_default()
         });
         self.watchman.adopt(watched)?;
+        if edition.project.report_to.is_none() {
+            self.watchman.unasked(&edition.project.alerts, now_ms);
+        }
         self.queued.retain(|sync, stage| {
             let stays = edition.project.sync(sync).is_some();
             if !stays {
@@ -525,9 +558,9 @@ impl Daemon {
         let deadline = Instant::now() + self.settings.grace;
         while !self.runs.is_empty() {
             match tokio::time::timeout_at(deadline, self.runs.join_next_with_id()).await {
-                Ok(Some(Ok((id, (cause, report))))) => {
+                Ok(Some(Ok((id, over)))) => {
                     if let Some(running) = self.running.remove(&id) {
-                        self.finished(&running, cause, report, true);
+                        self.finished(&running, over, true);
                     }
                 }
                 Ok(Some(over)) => self.over(over),

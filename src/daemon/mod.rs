@@ -4,7 +4,8 @@
 //! together as a synchronous state machine over an explicit clock, and [`driver`] is the small loop
 //! around it that waits, starts runs and obeys what others ask through a [`Handle`]. The project in
 //! force is an [`edition`](Edition): read as a whole, replaced as a whole, and only by one without
-//! errors. `alarm` notices what is wrong, and `notify` tells whoever wants to know. Leadership is the state's lock, which the daemon holds for as long as it lives.
+//! errors. `alarm` notices what is wrong, and `messenger` tells whoever wants to know. Leadership is the
+//! state's lock, which the daemon holds for as long as it lives.
 
 mod alarm;
 mod driver;
@@ -13,6 +14,7 @@ mod ends;
 mod handle;
 mod live;
 mod mail;
+mod messenger;
 mod notify;
 mod plans;
 mod queue;

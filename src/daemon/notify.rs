@@ -1,8 +1,5 @@
-//! Sends what is to be told. Messages wait in the state until they are sent, so that none is lost by a
-//! restart and none is sent twice but for an answer that got lost.
+//! What is told, and how one message is sent.
 
-use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,21 +7,10 @@ use outflow_sdk::http::{Exchange, HttpRequest, MAX_ANSWER};
 use outflow_sdk::secret::Secret;
 use ring::hmac;
 use serde_json::json;
-use tokio::sync::{Notify, watch};
 
 use super::alarm::Change;
-use super::edition::Edition;
 use super::mail;
-use crate::deliver::Clock;
 use crate::project::{AlertTarget, AlertWay};
-use crate::state::{Notice, StateError, Store};
-
-/// Time until what could not be sent is tried again; it doubles each time.
-const AGAIN: Duration = Duration::from_secs(30);
-const AGAIN_AT_MOST: Duration = Duration::from_secs(900);
-
-/// A message that could not be sent for so long is of no use any more, milliseconds.
-const TOO_OLD_MS: i64 = 86_400_000;
 
 /// Time one message may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -97,88 +83,6 @@ async fn post(
         Ok(answer) if (200..300).contains(&answer.status) => Ok(Sent::All),
         Ok(answer) => Err(format!("it answered {}", answer.status)),
         Err(error) => Err(error.to_string()),
-    }
-}
-
-/// Sends messages as they come, for as long as the daemon lives.
-pub(super) struct Messenger {
-    pub(super) store: Arc<Store>,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) exchange: Arc<dyn Exchange>,
-    pub(super) edition: watch::Receiver<Arc<Edition>>,
-    /// There is something new to be sent.
-    pub(super) news: Arc<Notify>,
-}
-
-impl Messenger {
-    pub(super) async fn run(self) {
-        let mut wait = AGAIN;
-        loop {
-            let left = match self.send_all().await {
-                Ok(left) => left,
-                Err(error) => {
-                    tracing::error!(%error, "messages cannot be read from the state");
-                    true
-                }
-            };
-            let again = async {
-                if left {
-                    tokio::time::sleep(wait).await;
-                } else {
-                    std::future::pending::<()>().await;
-                }
-            };
-            tokio::select! {
-                () = self.news.notified() => {}
-                () = again => {}
-            }
-            wait = if left { AGAIN_AT_MOST.min(wait * 2) } else { AGAIN };
-        }
-    }
-
-    /// Sends what waits; whether something is left.
-    async fn send_all(&self) -> Result<bool, StateError> {
-        let mut failing: HashSet<String> = HashSet::new();
-        for notice in self.store.notices()? {
-            // Each target gets its messages in order.
-            if failing.contains(&notice.target) {
-                continue;
-            }
-            if self.send_one(&notice).await {
-                self.store.forget_notice(notice.id)?;
-            } else {
-                failing.insert(notice.target);
-            }
-        }
-        Ok(!failing.is_empty())
-    }
-
-    /// Whether the message is done with.
-    async fn send_one(&self, notice: &Notice) -> bool {
-        let edition = Arc::clone(&self.edition.borrow());
-        let target = edition
-            .project
-            .alerts
-            .iter()
-            .find(|target| target.name == notice.target);
-        let Some(target) = target else { return true };
-        let now_ms = self.clock.now_ms();
-        let reason = match send(self.exchange.as_ref(), target, &notice.text, now_ms).await {
-            Ok(Sent::All) => return true,
-            Ok(Sent::Partly(reason)) => {
-                tracing::warn!(alert = notice.target, reason, "an alert did not reach everybody");
-                return true;
-            }
-            Err(reason) => reason,
-        };
-        let too_old = now_ms - notice.written_ms > TOO_OLD_MS;
-        tracing::warn!(
-            alert = notice.target,
-            reason,
-            given_up = too_old,
-            "an alert could not be sent"
-        );
-        too_old
     }
 }
 

@@ -1,4 +1,5 @@
-//! Moves the results of runs to `report_to:`, aside from the loop: the folder may be slow, or not there.
+//! Moves the results of runs to `report_to:`, aside from the loop: the folder may be slow, or not there. And
+//! before the first run makes up for what an earlier process did not get to, which may be much.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,21 +19,38 @@ const LAST_MOVE: Duration = Duration::from_secs(5);
 pub(super) struct Reporting {
     reporter: Arc<Reporter>,
     workers: Handle,
-    moves: JoinSet<Result<usize, ReportError>>,
+    works: JoinSet<Work>,
+    begun: bool,
     /// Syncs with results that wait.
     waiting: BTreeSet<String>,
     /// Something came after the move under way had begun.
     again: bool,
 }
 
-/// How a move ended.
+/// What was done aside from the loop.
+pub(super) enum Work {
+    /// What an earlier process left was put aside.
+    Begin(Result<(), ReportError>),
+    /// Results were moved.
+    Move(Result<usize, ReportError>),
+}
+
+/// How it ended.
 pub(super) enum Moved {
     /// Everything is where it belongs.
     All,
-    /// What was there; more has come since.
+    /// What was there; more has come since, or is still to be put aside.
     Some,
-    /// The results of these syncs wait, and why.
-    Not(BTreeSet<String>, String),
+    /// It did not happen.
+    Not(Unreported),
+}
+
+/// Results that are not where they belong.
+pub(super) struct Unreported {
+    /// Of these syncs.
+    pub(super) syncs: BTreeSet<String>,
+    /// Why.
+    pub(super) reason: String,
 }
 
 impl Reporting {
@@ -40,7 +58,8 @@ impl Reporting {
         Self {
             reporter: Arc::new(Reporter::new(store)),
             workers,
-            moves: JoinSet::new(),
+            works: JoinSet::new(),
+            begun: false,
             waiting: BTreeSet::new(),
             again: false,
         }
@@ -50,67 +69,105 @@ impl Reporting {
         Arc::clone(&self.reporter)
     }
 
-    /// Makes up for what an earlier process did not get to. Before any run begins.
-    pub(super) fn begin(&mut self, project: &Project) {
-        if let Err(error) = self.reporter.begin(project) {
-            tracing::error!(%error, "earlier runs cannot be noted for `report_to`; the next run tries again");
+    /// Makes up for what an earlier process did not get to. No run may begin before [`has_begun`].
+    ///
+    /// [`has_begun`]: Self::has_begun
+    pub(super) fn begin(&mut self, project: Arc<Project>) {
+        if project.report_to.is_none() {
+            self.begun = true;
+            return;
         }
-        self.move_all(project);
+        let reporter = self.reporter();
+        self.works
+            .spawn_blocking_on(move || Work::Begin(reporter.begin(&project)), &self.workers);
     }
 
-    /// A run ended, and its results are put aside.
-    pub(super) fn ended(&mut self, project: &Project, sync: &str) {
-        if project.report_to.is_some() {
+    /// Whether runs may begin.
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// A run ended. Its results are put aside, or cannot be: then why.
+    pub(super) fn ended(
+        &mut self,
+        project: &Project,
+        sync: &str,
+        unnoted: Option<String>,
+    ) -> Option<Unreported> {
+        project.report_to.as_ref()?;
+        if unnoted.is_none() {
             self.waiting.insert(sync.to_owned());
-            self.move_all(project);
         }
+        self.move_all(project);
+        unnoted.map(|reason| Unreported {
+            syncs: BTreeSet::from([sync.to_owned()]),
+            reason,
+        })
+    }
+
+    /// Syncs with ended runs whose results are not put aside yet; none when the state cannot tell.
+    fn missing(&self) -> Option<BTreeSet<String>> {
+        self.reporter
+            .missing()
+            .inspect_err(|error| tracing::error!(%error, "cannot tell which runs are to be reported"))
+            .ok()
     }
 
     fn move_all(&mut self, project: &Project) {
         let Some(to) = project.report_to.clone() else {
             return;
         };
-        self.again = !self.moves.is_empty();
+        self.again = !self.works.is_empty();
         if !self.again {
             let reporter = self.reporter();
-            self.moves
-                .spawn_blocking_on(move || reporter.deliver(&to), &self.workers);
+            self.works
+                .spawn_blocking_on(move || Work::Move(reporter.deliver(&to)), &self.workers);
         }
     }
 
-    /// Whether a move is under way.
-    pub(super) fn is_moving(&self) -> bool {
-        !self.moves.is_empty()
+    /// Whether something is under way.
+    pub(super) fn is_working(&self) -> bool {
+        !self.works.is_empty()
     }
 
-    /// Waits for the move under way; none when there is none.
-    pub(super) async fn moved(&mut self) -> Option<Result<Result<usize, ReportError>, JoinError>> {
-        self.moves.join_next().await
+    /// Waits for what is under way; none when there is nothing.
+    pub(super) async fn worked(&mut self) -> Option<Result<Work, JoinError>> {
+        self.works.join_next().await
     }
 
-    /// A move ended.
-    pub(super) fn over(
-        &mut self,
-        over: Result<Result<usize, ReportError>, JoinError>,
-        project: &Project,
-    ) -> Moved {
-        let result = match over {
-            Ok(result) => result.map(drop).map_err(|error| error.to_string()),
-            Err(error) => Err(format!("a bug: {error}")),
+    /// It ended.
+    pub(super) fn over(&mut self, over: Result<Work, JoinError>, project: &Project) -> Moved {
+        let had_begun = std::mem::replace(&mut self.begun, true);
+        let (is_begin, result) = match over {
+            Ok(Work::Begin(result)) => (true, result.map_err(|error| error.to_string())),
+            Ok(Work::Move(result)) => (false, result.map(drop).map_err(|error| error.to_string())),
+            Err(error) => (!had_begun, Err(format!("a bug: {error}"))),
         };
+        if is_begin {
+            return self.after_begin(result, project);
+        }
         let moved = match result {
+            // Taken out meanwhile: nobody waits for them.
+            _ if project.report_to.is_none() => {
+                self.waiting.clear();
+                Moved::Some
+            }
             // What came meanwhile is moved next.
             Ok(()) if self.again => Moved::Some,
             Ok(()) => {
                 self.waiting.clear();
-                Moved::All
+                let all = self.missing().is_some_and(|missing| missing.is_empty());
+                if all { Moved::All } else { Moved::Some }
             }
             Err(reason) => {
                 tracing::error!(
                     reason,
                     "results could not be written to `report_to`; they wait for the next run"
                 );
-                Moved::Not(self.waiting.clone(), reason)
+                Moved::Not(Unreported {
+                    syncs: self.waiting.clone(),
+                    reason,
+                })
             }
         };
         if std::mem::take(&mut self.again) {
@@ -119,10 +176,25 @@ impl Reporting {
         moved
     }
 
+    fn after_begin(&mut self, result: Result<(), String>, project: &Project) -> Moved {
+        self.move_all(project);
+        let Err(reason) = result else {
+            return Moved::Some;
+        };
+        tracing::error!(
+            reason,
+            "earlier runs cannot be noted for `report_to`; the next run tries again"
+        );
+        Moved::Not(Unreported {
+            syncs: self.missing().unwrap_or_default(),
+            reason,
+        })
+    }
+
     /// Lets what was begun end, within bounds.
     pub(super) async fn settle(&mut self, project: &Project) {
         let all = async {
-            while let Some(over) = self.moved().await {
+            while let Some(over) = self.worked().await {
                 self.over(over, project);
             }
         };

@@ -13,6 +13,7 @@ use rand::{Rng, SeedableRng};
 use super::alarm::{Alarm, late_ms};
 use super::rhythm::Rhythm;
 use super::timetable::{Cause, Limits, Outcome, Past, Plan, Timetable};
+use crate::deliver::Slowest;
 use crate::project::{Priority, Schedule, Trouble};
 use crate::state::{RunStatus, Tally};
 use crate::sync::error::RunError;
@@ -92,6 +93,7 @@ fn report(sync: &str, outcome: Outcome) -> RunReport {
         duration: Duration::ZERO,
         limiter_wait: Duration::ZERO,
         retries: 0,
+        slowest: Slowest::default(),
         resumes_in: None,
         error,
         duplicate_keys: Vec::new(),

@@ -170,6 +170,12 @@ impl Watchman {
         self.tell(targets, &changes, now_ms);
     }
 
+    /// Nobody wants results any more.
+    pub(super) fn unasked(&mut self, targets: &[AlertTarget], now_ms: i64) {
+        let changes = self.alarm.unasked(now_ms);
+        self.tell(targets, &changes, now_ms);
+    }
+
     fn tell(&self, targets: &[AlertTarget], changes: &[Change], now_ms: i64) {
         if changes.is_empty() {
             return;

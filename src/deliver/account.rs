@@ -319,6 +319,11 @@ impl Account {
         self.state().budget.spend(Instant::now())
     }
 
+    /// Wall time, milliseconds since 1970.
+    pub(super) fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
     /// A request goes out for the first time.
     pub(super) fn earn_retry(&self) {
         self.state().budget.earn();

@@ -272,6 +272,7 @@ impl Dispatch {
             requests: self.requests,
             retries: self.retries,
             limiter_wait: self.waited,
+            slowest: self.shared.stopwatch.take(),
             end: self.stop.map_or(End::Done, Stop::into_end),
         }
     }

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use super::account::{Account, Exchange, Permit};
 use super::failure::{Stop, exchange};
 use super::send::unwound;
+use super::slowest::{Ending, Slowest, Stopwatch, Timed};
 use super::{CancellationSignal, End, Policy, Progress, Waiting};
 
 /// Longest wait between two asks.
@@ -40,6 +41,7 @@ pub(super) struct Asker<'a> {
     pub account: &'a Arc<Account>,
     pub policy: Policy,
     pub progress: &'a dyn Progress,
+    pub stopwatch: &'a Stopwatch,
     /// When the delivery began.
     pub since: Instant,
     /// Turns true when the delivery stops.
@@ -153,7 +155,10 @@ impl Asker<'_> {
         let mut permit = self.permit().await?;
         *requests += 1;
         permit.sending();
+        let timed = Timed::ask(operations.len());
         let asked = unwound(self.binding.settle(ticket, operations)).await;
+        self.stopwatch
+            .over(timed, Ending::of_ask(&asked, ticket), self.account);
         match &asked {
             Ok(answer) => {
                 let seen = match answer {
@@ -191,8 +196,18 @@ pub enum JobResult {
     Open(End),
 }
 
-/// Asks about a job that an earlier delivery left open, inside the account's limits. Gives what came
-/// of it, and how many requests that took.
+/// How asking about a job of an earlier delivery went.
+#[derive(Debug)]
+pub struct Resumed {
+    /// What is known of the job.
+    pub result: JobResult,
+    /// Requests that took.
+    pub requests: u64,
+    /// The slowest of them.
+    pub slowest: Slowest,
+}
+
+/// Asks about a job that an earlier delivery left open, inside the account's limits.
 pub async fn resume(
     binding: &dyn Binding,
     account: &Arc<Account>,
@@ -200,14 +215,16 @@ pub async fn resume(
     policy: Policy,
     mut stop: CancellationSignal,
     progress: &dyn Progress,
-) -> (JobResult, u64) {
+) -> Resumed {
     let now = Instant::now();
     let (_going_on, stopping) = watch::channel(false);
+    let stopwatch = Stopwatch::default();
     let asker = Asker {
         binding,
         account,
         policy,
         progress,
+        stopwatch: &stopwatch,
         since: now,
         stopping,
         has_place: false,
@@ -247,7 +264,11 @@ pub async fn resume(
         JobEnd::Lost => JobResult::Lost,
         JobEnd::Open(stop) => JobResult::Open(stop.into_end()),
     };
-    (result, requests)
+    Resumed {
+        result,
+        requests,
+        slowest: stopwatch.take(),
+    }
 }
 
 /// An answer that does not tell of each row once.

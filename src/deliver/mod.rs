@@ -17,7 +17,8 @@
 //! How it is laid out: `dispatch` is the loop that decides what goes out next, `lane` the queues it
 //! chooses from, `send` one request from encoding to the ledger, `interpret` what an answer means
 //! for each row, `failure` what an error means for the whole request (retry, bisect, hold, stop),
-//! `job` the polling of jobs, of this delivery or left open by an earlier one. An [`Account`] is
+//! `job` the polling of jobs, of this delivery or left open by an earlier one, `slowest` what took the
+//! longest. An [`Account`] is
 //! shared by all syncs: `limiter` (window and places in flight), `day` (daily quota), `retry` (backoff
 //! and budget), `breaker`.
 //!
@@ -41,6 +42,7 @@ mod policy;
 mod preview;
 mod retry;
 mod send;
+mod slowest;
 #[cfg(test)]
 mod tests;
 
@@ -56,10 +58,11 @@ use tokio::sync::watch;
 pub use account::{Account, AccountSnapshot, Accounts};
 pub use ask::ask;
 pub use clock::{Clock, SystemClock, VirtualClock};
-pub use job::{JobResult, OpenJob, resume};
+pub use job::{JobResult, OpenJob, Resumed, resume};
 pub use off_worker::off_worker;
 pub use policy::Policy;
 pub use preview::{Audience, Preview, preview};
+pub use slowest::{SlowRequest, Slowest};
 
 /// A boxed cause of an error that is none of ours.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -225,6 +228,8 @@ pub struct DeliveryReport {
     pub retries: u64,
     /// Time in which a request was ready and the account's limits held it back.
     pub limiter_wait: Duration,
+    /// Its slowest requests.
+    pub slowest: Slowest,
     /// How it ended.
     pub end: End,
 }

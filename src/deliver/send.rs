@@ -15,6 +15,7 @@ use super::failure::{self, Stop};
 use super::interpret::{Verdict, interpret, repeatable};
 use super::job::{Asker, JobEnd, Times, mismatch};
 use super::lane::{Item, Parcel};
+use super::slowest::{Ending, Stopwatch, Timed};
 use super::{AcceptedJob, Fate, Ledger, Policy, Progress};
 
 /// What the requests of a delivery share.
@@ -24,6 +25,7 @@ pub(super) struct Shared {
     pub ledger: Arc<dyn Ledger>,
     pub policy: Policy,
     pub progress: Arc<dyn Progress>,
+    pub stopwatch: Stopwatch,
     /// When the delivery began.
     pub since: Instant,
     /// Turns true when the delivery stops.
@@ -54,6 +56,7 @@ impl Shared {
             ledger,
             policy,
             progress,
+            stopwatch: Stopwatch::default(),
             since: Instant::now(),
             stopping,
             leftovers: sender,
@@ -151,7 +154,9 @@ async fn exchange(shared: &Shared, mut parcel: Parcel, permit: &mut Permit, requ
     *requests += 1;
     permit.sending();
     shared.progress.sent(parcel.len());
+    let timed = Timed::request(parcel.route, parcel.len(), parcel.again);
     let sent = unwound(shared.binding.send(&encoded.request, &parcel.operations)).await;
+    shared.stopwatch.over(timed, Ending::of(&sent), &shared.account);
     let answer = match sent {
         Ok(Sent::Settled(answer)) => {
             permit.over(&Exchange::Answered(answer.observed.as_ref()));
@@ -196,6 +201,7 @@ async fn follow(
         account: &shared.account,
         policy: shared.policy,
         progress: shared.progress.as_ref(),
+        stopwatch: &shared.stopwatch,
         since: shared.since,
         stopping: shared.stopping.clone(),
         has_place: true,

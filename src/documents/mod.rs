@@ -18,7 +18,7 @@ pub use explanation::{AcknowledgedRow, Explained, Explanation, TriedOnce};
 pub(crate) use plan::operation;
 pub use plan::{PlanSummary, RefusedRow, refused_rows};
 pub use reject::{Reject, when};
-pub use run::{Buckets, Run, RunResult, Stopped};
+pub use run::{Buckets, Run, RunResult, SlowRequest, Stopped};
 pub use standing::{Standing, schedule};
 
 /// What went wrong, for programs and people.

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::Wrong;
 use super::time::iso;
-use crate::state::{RunId, RunRecord, RunStatus, Tally};
+use crate::state::{self, RunId, RunRecord, RunStatus, Tally};
 use crate::sync::report::RunReport;
 
 /// A run's rows by what became of them, and what it took.
@@ -53,6 +53,39 @@ impl From<&Tally> for Buckets {
     }
 }
 
+/// A request of a run, and how long it took.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct SlowRequest {
+    /// What it was: a name of the destination's such as `upsert`; `job_result` asked for a job's result.
+    pub route: String,
+    /// Rows it carried.
+    pub rows: u64,
+    /// From sending to its answer, milliseconds; what the account's limits made it wait before is not in it.
+    pub duration_ms: u64,
+    /// When it was sent.
+    pub sent: Option<String>,
+    /// Whether it repeated an earlier one.
+    pub retry: bool,
+    /// Stable code of the error it ended with; null when it was answered.
+    pub code: Option<String>,
+    /// The destination's own id of the exchange, where it told one.
+    pub correlation: Option<String>,
+}
+
+impl From<state::SlowRequest> for SlowRequest {
+    fn from(request: state::SlowRequest) -> Self {
+        Self {
+            route: request.route,
+            rows: request.rows,
+            duration_ms: request.took_ms,
+            sent: iso(request.sent_ms),
+            retry: request.again,
+            code: request.code,
+            correlation: request.correlation,
+        }
+    }
+}
+
 /// A run of the history, with its balanced ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Run {
@@ -73,6 +106,8 @@ pub struct Run {
     pub rows: Buckets,
     /// How long it took, milliseconds.
     pub duration_ms: Option<i64>,
+    /// The few requests that took longest, the slowest first.
+    pub slowest_requests: Vec<SlowRequest>,
     /// Why it failed or stopped.
     pub error: Option<Wrong>,
 }
@@ -90,6 +125,7 @@ impl Run {
             keys: run.keys,
             rows: (&run.tally).into(),
             duration_ms: run.finished_ms.map(took),
+            slowest_requests: run.detail.slowest.iter().cloned().map(Into::into).collect(),
             error: run.error.as_ref().map(Wrong::of),
         }
     }
@@ -117,6 +153,8 @@ pub struct RunResult {
     pub duration_ms: u64,
     /// Of that, how long the account's limits made it wait, milliseconds.
     pub limiter_wait_ms: u64,
+    /// The few requests that took longest, the slowest first.
+    pub slowest_requests: Vec<SlowRequest>,
     /// Why it failed or stopped.
     pub error: Option<Stopped>,
 }
@@ -146,6 +184,7 @@ impl RunResult {
             retries: report.retries,
             duration_ms: ms(report.duration),
             limiter_wait_ms: ms(report.limiter_wait),
+            slowest_requests: report.slow_requests().map(Into::into).collect(),
             error: report.error.as_ref().map(|error| Stopped {
                 code: error.code().to_owned(),
                 message: error.to_string(),

@@ -18,6 +18,7 @@ use super::refusal::Refusal;
 use crate::daemon::{self, Stage};
 use crate::documents::RunResult;
 use crate::project::Interval;
+use crate::state::RunStatus;
 
 /// How long `wait=true` waits, and the longest anyone may.
 const USUAL_WAIT: Duration = Duration::from_secs(60);
@@ -72,7 +73,11 @@ pub(super) async fn trigger(
 /// The answer about a run that was asked for, once it has ended or after so long.
 pub(super) async fn followed(sync: String, stage: watch::Receiver<Stage>, wait: Duration) -> Response {
     let stage = settled(stage, wait).await;
-    let ended = matches!(stage, Stage::Ended(_) | Stage::Dropped);
+    let ended = match &stage {
+        Stage::Ended(_) | Stage::Dropped => true,
+        Stage::Past(run) => run.status != RunStatus::Running,
+        Stage::Queued | Stage::Running(_) => false,
+    };
     let status = if ended {
         StatusCode::OK
     } else {

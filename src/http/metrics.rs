@@ -320,6 +320,7 @@ mod tests {
 
     use super::*;
     use crate::daemon::timetable::Cause;
+    use crate::deliver::Slowest;
     use crate::state::RunStatus;
     use crate::sync::report::RunReport;
 
@@ -342,6 +343,7 @@ mod tests {
             duration: Duration::from_millis(700),
             limiter_wait: Duration::from_millis(250),
             retries: 1,
+            slowest: Slowest::default(),
             resumes_in: None,
             error: None,
             duplicate_keys: Vec::new(),

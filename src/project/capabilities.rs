@@ -5,6 +5,7 @@ use outflow_sdk::destination::{Capabilities, Mode, Route};
 use serde::Serialize;
 
 use super::page::cell;
+use crate::numbers::count;
 use crate::registry::Registry;
 
 const INTRODUCTION: &str = "\n## What each destination can do\n\n\
@@ -98,7 +99,11 @@ fn request(route: &Route) -> String {
         (true, true) => "sent again; twice does the same as once",
         (true, false) => "its rows are held until somebody decides (`outflow rejects`)",
     };
-    format!("| `{}` | {} | {lost} |\n", route.name, thousands(route.max_rows))
+    format!(
+        "| `{}` | {} | {lost} |\n",
+        route.name,
+        count(route.max_rows as u64)
+    )
 }
 
 /// Values as mappings spell them.
@@ -110,24 +115,12 @@ fn words<T: Serialize>(values: &[T]) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-fn bytes(count: usize) -> String {
-    match count {
-        1_000_000.. if count.is_multiple_of(100_000) => format!("{} MB", count as f64 / 1e6),
-        1_000.. if count.is_multiple_of(1_000) => format!("{} kB", thousands(count / 1_000)),
-        _ => format!("{} bytes", thousands(count)),
+fn bytes(number: usize) -> String {
+    match number {
+        1_000_000.. if number.is_multiple_of(100_000) => format!("{} MB", number as f64 / 1e6),
+        1_000.. if number.is_multiple_of(1_000) => format!("{} kB", count(number as u64 / 1_000)),
+        _ => format!("{} bytes", count(number as u64)),
     }
-}
-
-fn thousands(count: usize) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]
@@ -161,10 +154,6 @@ mod tests {
         assert_eq!(
             [bytes(5_500_000), bytes(900_000), bytes(1_234)],
             ["5.5 MB", "900 kB", "1,234 bytes"]
-        );
-        assert_eq!(
-            [thousands(0), thousands(999), thousands(1_234_567)],
-            ["0", "999", "1,234,567"]
         );
     }
 

@@ -122,8 +122,8 @@ impl Reporter {
         }
     }
 
-    /// Notes what a process before this one did not get to. To be called before any run begins: runs that
-    /// were cut off have ended then.
+    /// Notes what a process before this one did not get to, after runs that were cut off are told as ended
+    /// and before any run begins.
     ///
     /// # Errors
     /// When the state cannot be read, or a file not be written.
@@ -152,23 +152,45 @@ impl Reporter {
     /// Without a first run, runs are noted only if some were before.
     fn write(&self, project: &Project, to: &ReportTo, first: Option<RunId>) -> Result<(), ReportError> {
         let _one_at_a_time = self.noting.lock().unwrap_or_else(PoisonError::into_inner);
-        // What cannot be read counts as never written, so that reports go on.
-        let noted: Option<Noted> = self
-            .store
-            .recall(NOTE)?
-            .and_then(|text| serde_json::from_str(&text).ok());
-        let noted = match (noted, first) {
+        let noted = match (self.noted()?, first) {
             (Some(noted), _) => noted,
-            (None, Some(first)) => self.starting_with(first)?,
+            (None, Some(first)) => {
+                let noted = self.starting_with(first)?;
+                // At once: should its files not come about, the next call makes them.
+                self.remember(&noted)?;
+                noted
+            }
             (None, None) => return Ok(()),
         };
         let runs = self.store.runs_after(noted.up_to)?;
         for run in ended(&runs).filter(|run| !noted.holds(run.id)) {
             self.put_aside(project, to, run)?;
         }
-        let text = serde_json::to_string(&noted.after(&runs))
-            .map_err(|error| ReportError::Table(error.to_string()))?;
+        self.remember(&noted.after(&runs))
+    }
+
+    /// What cannot be read counts as never written, so that reports go on.
+    fn noted(&self) -> Result<Option<Noted>, StateError> {
+        let text = self.store.recall(NOTE)?;
+        Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+    }
+
+    fn remember(&self, noted: &Noted) -> Result<(), ReportError> {
+        let text = serde_json::to_string(noted).map_err(|error| ReportError::Table(error.to_string()))?;
         Ok(self.store.remember(NOTE, &text)?)
+    }
+
+    /// Syncs with runs that have ended and are not noted yet. None before any run was to be.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn missing(&self) -> Result<BTreeSet<String>, StateError> {
+        let Some(noted) = self.noted()? else {
+            return Ok(BTreeSet::new());
+        };
+        let runs = self.store.runs_after(noted.up_to)?;
+        let missing = ended(&runs).filter(|run| !noted.holds(run.id));
+        Ok(missing.map(|run| run.sync.clone()).collect())
     }
 
     /// Everything before the first run, and before those that are still under way at its end, stays untold.

@@ -287,6 +287,29 @@ fn a_crash_before_a_run_is_noted_is_made_up_for_and_one_after_it_changes_nothing
 }
 
 #[test]
+fn a_run_that_cannot_be_noted_is_missing_until_the_next_one_is_even_if_it_is_the_first() {
+    let world = world("{ folder: reports }");
+    let waiting = world.project.state.join("reports");
+    std::fs::write(&waiting, "a file where the folder should be").unwrap();
+    let first = world.run(1);
+    assert!(
+        world.reporter.missing().unwrap().is_empty(),
+        "nothing was to be noted"
+    );
+    world.reporter.note(&world.project, first).unwrap_err();
+    assert_eq!(
+        world.reporter.missing().unwrap(),
+        BTreeSet::from(["customers".into()])
+    );
+    std::fs::remove_file(&waiting).unwrap();
+    let second = world.run(0);
+    world.reporter.note(&world.project, second).unwrap();
+    assert!(world.reporter.missing().unwrap().is_empty());
+    assert_eq!(world.deliver().unwrap(), 4);
+    assert_eq!(world.rows("outflow_runs"), 2);
+}
+
+#[test]
 fn runs_that_end_in_another_order_than_they_began_are_told_once_each() {
     let world = world("{ folder: reports }");
     let (long, short) = (

@@ -91,7 +91,17 @@ impl Import<'_> {
             });
         }
         note_erasure(self.connection).map_err(sql)?;
-        for table in ["row", "reject", "attempt", "job", "run", "sync", "layout", "note"] {
+        for table in [
+            "row",
+            "reject",
+            "attempt",
+            "job",
+            "run",
+            "field_change",
+            "sync",
+            "layout",
+            "note",
+        ] {
             self.connection
                 .execute(&format!("DELETE FROM {table}"), ())
                 .map_err(sql)?;

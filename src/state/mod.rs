@@ -43,7 +43,7 @@ pub use jobs::{Job, JobId, JobRow, OpenJobs};
 pub use lines::Transferred;
 pub use model::{
     Attempt, Changes, FilterChange, Identity, Reject, RejectClass, RunDetail, RunId, RunRecord, RunStatus,
-    StoredRow, SyncId, SyncState, Tally, WHEN_ASKED,
+    SlowRequest, StoredRow, SyncId, SyncState, Tally, WHEN_ASKED,
 };
 pub use rejects::SyncReject;
 pub use rows::{Lookup, Unseen};

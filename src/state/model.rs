@@ -338,4 +338,25 @@ pub struct RunDetail {
     /// In how many records each destination field got another value; fields that changed nowhere are
     /// left out, and so is what a job of an earlier run changed.
     pub fields: BTreeMap<String, u64>,
+    /// The few requests that took longest, the slowest first.
+    pub slowest: Vec<SlowRequest>,
+}
+
+/// A request of a run, and how long it took. Holds no contact value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlowRequest {
+    /// What it was: a name of the destination's such as `upsert`.
+    pub route: String,
+    /// Rows it carried.
+    pub rows: u64,
+    /// From sending to its answer, milliseconds.
+    pub took_ms: u64,
+    /// When it was sent, milliseconds since 1970.
+    pub sent_ms: i64,
+    /// Whether it repeated an earlier one.
+    pub again: bool,
+    /// Stable code of the error it ended with; none when it was answered.
+    pub code: Option<String>,
+    /// The vendor's id of the exchange, where it told one.
+    pub correlation: Option<String>,
 }

@@ -1,7 +1,9 @@
 //! What the history can tell beside the ledgers: when each field last changed anything, and what a
 //! run's tries were refused for.
 
-use super::{RunId, StateError, Store, SyncId};
+use rusqlite::Connection;
+
+use super::{RunId, RunRecord, RunStatus, StateError, Store, SyncId};
 
 /// The newest run that changed a destination field anywhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,6 +12,8 @@ pub struct FieldChange {
     pub field: String,
     /// The run.
     pub run: RunId,
+    /// Whether the history has it still.
+    pub kept: bool,
     /// When that run ended, milliseconds since 1970.
     pub at_ms: Option<i64>,
     /// In how many records it got another value.
@@ -27,29 +31,62 @@ pub struct Refusals {
     pub tries: u64,
 }
 
+/// Writes down which fields a run changed, beside the run itself.
+pub(super) fn note_fields(connection: &Connection, run: &RunRecord) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO field_change (sync, field, run, at_ms, records) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (sync, field) DO UPDATE SET run = ?3, at_ms = ?4, records = ?5 WHERE ?3 >= run",
+    )?;
+    for (field, records) in &run.detail.fields {
+        statement.execute((&run.sync, field, run.id, run.finished_ms, records.cast_signed()))?;
+    }
+    Ok(())
+}
+
 impl Store {
-    /// For each destination field of a sync, the newest run kept that changed it anywhere.
+    /// For each destination field of a sync, the newest run that changed it anywhere.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn field_changes(&self, sync: &str) -> Result<Vec<FieldChange>, StateError> {
         self.read(|connection| {
-            // Beside max(), SQLite gives the other columns of the row that has it.
             connection
                 .prepare_cached(
-                    "SELECT field.key, max(run.id), run.finished_ms, field.value
-                     FROM run, json_each(run.tally, '$.detail.fields') AS field
-                     WHERE run.sync = ?1 GROUP BY field.key",
+                    "SELECT field, field_change.run, run.id IS NOT NULL, at_ms, records
+                     FROM field_change LEFT JOIN run ON run.id = field_change.run
+                     WHERE field_change.sync = ?1 ORDER BY field",
                 )?
                 .query_map([sync], |row| {
                     Ok(FieldChange {
                         field: row.get(0)?,
                         run: row.get(1)?,
-                        at_ms: row.get(2)?,
-                        records: row.get::<_, i64>(3)?.cast_unsigned(),
+                        kept: row.get(2)?,
+                        at_ms: row.get(3)?,
+                        records: row.get::<_, i64>(4)?.cast_unsigned(),
                     })
                 })?
                 .collect()
+        })
+    }
+
+    /// Records that runs of some keys removed since the last run of the whole model that went through; all of
+    /// them, if none has. What a run removed that was cut off is not known.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn removed_by_keys(&self, sync: &str) -> Result<u64, StateError> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT coalesce(sum(json_extract(tally, '$.removed')), 0) FROM run
+                     WHERE sync = ?1 AND keys IS NOT NULL AND id > coalesce((
+                        SELECT id FROM run WHERE sync = ?1 AND keys IS NULL AND status IN (?2, ?3)
+                        ORDER BY id DESC LIMIT 1), 0)",
+                )?
+                .query_row((sync, RunStatus::Ok.word(), RunStatus::Rejects.word()), |row| {
+                    row.get::<_, i64>(0)
+                })
+                .map(i64::cast_unsigned)
         })
     }
 
@@ -115,6 +152,7 @@ mod tests {
         let change = |field: &str, run, at_ms, records| FieldChange {
             field: field.to_owned(),
             run,
+            kept: true,
             at_ms: Some(at_ms),
             records,
         };
@@ -126,6 +164,52 @@ mod tests {
             ]
         );
         assert!(fixture.store.field_changes("nobody").unwrap().is_empty());
+        // As an import in any order would: what is known already stays.
+        let mut again = fixture.store.run(first).unwrap().unwrap();
+        again.detail.fields = [("email".to_owned(), 7)].into();
+        fixture.store.finish_run(&again).unwrap();
+        let changes = fixture.store.field_changes("customers").unwrap();
+        assert_eq!(changes[1], change("email", second, 20, 2));
+        // The history is bounded, and what it knew of the field is not lost with the run.
+        fixture
+            .store
+            .transact(|connection| connection.execute("DELETE FROM run WHERE id = ?1", [first]))
+            .unwrap();
+        let gone = FieldChange {
+            kept: false,
+            ..change("\"it's\".<b>", first, 10, 5)
+        };
+        assert_eq!(fixture.store.field_changes("customers").unwrap()[0], gone);
+    }
+
+    #[test]
+    fn removals_by_keys_count_since_the_last_whole_run_that_went_through() {
+        let fixture = fixture();
+        let store = &fixture.store;
+        let removed = || store.removed_by_keys("customers").unwrap();
+        let run = |keys: Option<u64>, status: RunStatus, removed: u64| {
+            let id = store.begin_run_of("customers", 1, keys).unwrap();
+            let record = RunRecord {
+                status,
+                finished_ms: Some(2),
+                tally: Tally {
+                    removed,
+                    ..Tally::default()
+                },
+                ..store.run(id).unwrap().unwrap()
+            };
+            store.finish_run(&record).unwrap();
+        };
+        assert_eq!(removed(), 0);
+        run(Some(3), RunStatus::Ok, 2);
+        run(Some(1), RunStatus::Failed, 1);
+        run(None, RunStatus::Guarded, 0);
+        assert_eq!(removed(), 3);
+        run(None, RunStatus::Rejects, 50);
+        assert_eq!(removed(), 0);
+        run(Some(1), RunStatus::Rejects, 1);
+        store.begin_run_of("customers", 1, Some(1)).unwrap();
+        assert_eq!((removed(), store.removed_by_keys("companies").unwrap()), (1, 0));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use serde::{Deserialize, Serialize};
 
 use super::rows::damaged;
+use super::run_detail::note_fields;
 use super::{RunDetail, RunId, RunRecord, RunStatus, StateError, Store, Tally};
 
 /// Runs kept of each sync.
@@ -200,10 +201,12 @@ struct Numbers<'r> {
     detail: &'r RunDetail,
 }
 
-/// The part of [`Numbers`] beside the tally.
+/// [`Numbers`] as they are read: earlier versions kept fewer.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Detailed {
+struct ReadNumbers {
+    #[serde(flatten)]
+    tally: Tally,
     detail: RunDetail,
 }
 
@@ -234,14 +237,15 @@ pub(super) fn write_run(connection: &Connection, run: &RunRecord) -> rusqlite::R
             code,
             message,
             run.keys.map(u64::cast_signed),
-        ))
-        .map(drop)
+        ))?;
+    note_fields(connection, run)
 }
 
 pub(super) fn run_record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
     let status: String = row.get(4)?;
     let numbers: String = row.get(5)?;
-    let unreadable = |_| damaged("the numbers of a run cannot be read");
+    let numbers: ReadNumbers =
+        serde_json::from_str(&numbers).map_err(|_| damaged("the numbers of a run cannot be read"))?;
     let error_code: Option<String> = row.get(6)?;
     let error_message: Option<String> = row.get(7)?;
     Ok(RunRecord {
@@ -251,11 +255,9 @@ pub(super) fn run_record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
         finished_ms: row.get(3)?,
         status: RunStatus::from_word(&status).ok_or_else(|| damaged("a run has an unknown status"))?,
         keys: row.get::<_, Option<i64>>(8)?.map(i64::cast_unsigned),
-        tally: serde_json::from_str(&numbers).map_err(unreadable)?,
+        tally: numbers.tally,
         error: error_code.map(|code| (code, error_message.unwrap_or_default())),
-        detail: serde_json::from_str::<Detailed>(&numbers)
-            .map_err(unreadable)?
-            .detail,
+        detail: numbers.detail,
     })
 }
 
@@ -263,6 +265,7 @@ pub(super) fn run_record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use super::super::SlowRequest;
     use super::super::fixtures::fixture;
     use super::*;
 
@@ -284,6 +287,15 @@ mod tests {
             detail: RunDetail {
                 retries: 1,
                 fields: [("email".to_owned(), 2)].into(),
+                slowest: vec![SlowRequest {
+                    route: "upsert".to_owned(),
+                    rows: 2,
+                    took_ms: 40,
+                    sent_ms: 120,
+                    again: true,
+                    code: Some("hubspot_unavailable".to_owned()),
+                    correlation: None,
+                }],
                 ..RunDetail::default()
             },
         }
@@ -424,17 +436,35 @@ mod tests {
         assert_eq!(runs.len() as i64, KEPT);
     }
 
+    fn set(store: &Store, id: RunId, numbers: &str) {
+        store
+            .transact(|connection| {
+                connection.execute("UPDATE run SET tally = ?2 WHERE id = ?1", (id, numbers))
+            })
+            .unwrap();
+    }
+
     #[test]
     fn numbers_of_an_earlier_version_are_read_with_zeros_for_what_it_did_not_count() {
         let fixture = fixture();
         let id = fixture.store.begin_run("customers", 1).unwrap();
-        let text = r#"{"read":5,"unchanged":5}"#;
-        fixture
-            .store
-            .transact(|connection| connection.execute("UPDATE run SET tally = ?2 WHERE id = ?1", (id, text)))
-            .unwrap();
+        let text = r#"{"read":5,"unchanged":5,"detail":{"retries":2,"fields":{"email":1}}}"#;
+        set(&fixture.store, id, text);
         let run = &fixture.store.history(None, 1).unwrap()[0];
         assert_eq!((run.tally.read, run.tally.held), (5, 0));
-        assert_eq!(run.detail, RunDetail::default());
+        assert_eq!((run.detail.retries, run.detail.fields.len()), (2, 1));
+        assert!(run.detail.slowest.is_empty());
+        let plain = r#"{"read":5,"unchanged":5}"#;
+        let later = r#"{"read":5,"unchanged":5,"melted":1,"detail":{"retries":0,"weather":"fine"}}"#;
+        for text in [plain, later] {
+            set(&fixture.store, id, text);
+            let run = fixture.store.run(id).unwrap().unwrap();
+            assert_eq!((run.tally.read, run.detail), (5, RunDetail::default()), "{text}");
+        }
+        for text in ["", "[]", r#"{"read":-1}"#, r#"{"detail":5}"#] {
+            set(&fixture.store, id, text);
+            let error = fixture.store.run(id).unwrap_err();
+            assert!(error.to_string().contains("the numbers of a run"), "{error}");
+        }
     }
 }

@@ -16,7 +16,7 @@ const APPLICATION_ID: i64 = 0x4f55_5446;
 
 /// Each step brings a file from the version of its place to the next. Steps that were released are
 /// never edited.
-pub(super) const STEPS: &[&str] = &[V1, V2, V3, V4, V5, V6];
+pub(super) const STEPS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7];
 
 const V1: &str = "
 CREATE TABLE header (
@@ -173,6 +173,24 @@ const V6: &str = "
 ALTER TABLE run ADD COLUMN keys INTEGER;
 -- body: hash of what a call asked for besides its sync; 0 = nothing.
 ALTER TABLE asked ADD COLUMN body INTEGER NOT NULL DEFAULT 0;
+";
+
+const V7: &str = "
+-- In which run each destination field last changed anything; no run need be looked through for it.
+CREATE TABLE field_change (
+    sync    TEXT NOT NULL,
+    field   TEXT NOT NULL,
+    run     INTEGER NOT NULL,
+    at_ms   INTEGER,
+    records INTEGER NOT NULL,
+    PRIMARY KEY (sync, field)
+) WITHOUT ROWID, STRICT;
+-- Beside max(), SQLite gives the other columns of the row that has it.
+INSERT INTO field_change (sync, run, field, at_ms, records)
+SELECT run.sync, max(run.id), field.key, run.finished_ms, field.value
+FROM run, json_each(iif(json_valid(run.tally), run.tally, '{}'), '$.detail.fields') AS field
+WHERE typeof(field.value) = 'integer'
+GROUP BY run.sync, field.key;
 ";
 
 /// What the header says.
@@ -357,7 +375,7 @@ mod tests {
         };
         assert!(connection.prepare("SELECT * FROM job").is_err());
         migrate(&mut connection, path, STEPS).unwrap();
-        assert_eq!(check(&connection, path, version()).unwrap(), 6);
+        assert_eq!(check(&connection, path, version()).unwrap(), 7);
         let tables = [
             ("sync", 1),
             ("row", 1),
@@ -369,6 +387,7 @@ mod tests {
             ("hook_call", 0),
             ("alert", 0),
             ("notice", 0),
+            ("field_change", 0),
         ];
         for (table, rows) in tables {
             assert_eq!(count(&connection, table), rows, "{table}");
@@ -383,6 +402,42 @@ mod tests {
             found.map(Result::unwrap).collect()
         };
         assert_eq!(tables(&new), tables(&connection));
+    }
+
+    #[test]
+    fn a_file_of_version_6_learns_when_fields_changed_from_the_runs_it_has() {
+        let mut connection = open();
+        let path = Path::new(PATH);
+        migrate(&mut connection, path, &STEPS[..6]).unwrap();
+        let runs = r#"INSERT INTO run (id, sync, started_ms, finished_ms, status, tally) VALUES
+            (1, 'customers', 1, 10, 'ok', '{"read":5,"detail":{"fields":{"email":5,"city":4}}}'),
+            (2, 'customers', 1, 20, 'ok', '{"read":5,"detail":{"fields":{"email":2}}}'),
+            (3, 'customers', 1, 30, 'ok', '{"read":5}'),
+            (4, 'companies', 1, NULL, 'failed', '{"detail":{"fields":{"email":9,"odd":"x"}}}'),
+            (5, 'companies', 1, 50, 'ok', 'damaged');"#;
+        connection.execute_batch(runs).unwrap();
+        migrate(&mut connection, path, STEPS).unwrap();
+        let mut statement = connection
+            .prepare("SELECT sync, field, run, at_ms, records FROM field_change")
+            .unwrap();
+        let row = |row: &rusqlite::Row<'_>| {
+            let (sync, field): (String, String) = (row.get(0)?, row.get(1)?);
+            let numbers: (i64, Option<i64>, i64) = (row.get(2)?, row.get(3)?, row.get(4)?);
+            Ok((format!("{sync}.{field}"), numbers))
+        };
+        let found: Vec<_> = statement
+            .query_map((), row)
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("companies.email".to_owned(), (4, None, 9)),
+                ("customers.city".to_owned(), (1, Some(10), 4)),
+                ("customers.email".to_owned(), (2, Some(20), 2)),
+            ]
+        );
     }
 
     #[test]

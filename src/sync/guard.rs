@@ -26,12 +26,12 @@ pub enum GuardStop {
         known: u64,
     },
     /// Too many removals at once.
-    #[error(
-        "{removed} of {known} records would be removed, over the guard ({guard}); check the model, or raise guards.max_removed for one run"
-    )]
+    #[error("{}", too_many(*removed, *before, *known, guard))]
     TooManyRemoved {
         /// Removals planned.
         removed: u64,
+        /// Removals by runs of some keys since the last run of the whole model.
+        before: u64,
         /// Records in the state.
         known: u64,
         /// The guard as people write it.
@@ -76,15 +76,36 @@ impl GuardStop {
     }
 }
 
+fn too_many(removed: u64, before: u64, known: u64, guard: &str) -> String {
+    let what = format!("{removed} of {known} records would be removed");
+    match before {
+        0 => format!(
+            "{what}, over the guard ({guard}); check the model, or raise guards.max_removed for one run"
+        ),
+        _ => format!(
+            "{what}, after {before} that runs of some keys removed since the last run of the whole model: together \
+             over the guard ({guard}); check the model and run it as a whole, or raise guards.max_removed for one run"
+        ),
+    }
+}
+
 /// Removals allowed without a guard in the mapping: both must be exceeded to stop.
 const DEFAULT_ROWS: u64 = 100;
 const DEFAULT_PERCENT: f64 = 5.0;
 
-/// Checks a whole plan.
+/// Checks a whole plan. Many runs of some keys must not remove together what one run may not, so a run of
+/// some keys counts those `before` it.
 ///
 /// # Errors
 /// The first guard that does not hold.
-pub fn check(guards: &Guards, read: u64, known: u64, removed: u64, forgotten: u64) -> Result<(), GuardStop> {
+pub fn check(
+    guards: &Guards,
+    read: u64,
+    known: u64,
+    removed: u64,
+    forgotten: u64,
+    before: u64,
+) -> Result<(), GuardStop> {
     if let Some(least) = guards.min_rows
         && read < least
     {
@@ -96,18 +117,20 @@ pub fn check(guards: &Guards, read: u64, known: u64, removed: u64, forgotten: u6
     if removed == 0 {
         return Ok(());
     }
-    let percent = removed as f64 * 100.0 / known.max(1) as f64;
+    let (all, of) = (removed + before, known + before);
+    let percent = all as f64 * 100.0 / of.max(1) as f64;
     let (stop, guard) = match &guards.max_removed {
         None => (
-            removed > DEFAULT_ROWS && percent > DEFAULT_PERCENT,
+            all > DEFAULT_ROWS && percent > DEFAULT_PERCENT,
             format!("{DEFAULT_ROWS} rows and {DEFAULT_PERCENT}%"),
         ),
-        Some(Share::Rows(rows)) => (removed > *rows, format!("max_removed: {rows}")),
+        Some(Share::Rows(rows)) => (all > *rows, format!("max_removed: {rows}")),
         Some(Share::Percent(most)) => (percent > *most, format!("max_removed: {most}%")),
     };
     if stop {
         Err(GuardStop::TooManyRemoved {
             removed,
+            before,
             known,
             guard,
         })
@@ -126,14 +149,14 @@ mod tests {
     fn by_default_both_limits_must_be_exceeded() {
         let guards = Guards::default();
         assert!(
-            check(&guards, 900, 1_000, 100, 0).is_ok(),
+            check(&guards, 900, 1_000, 100, 0, 0).is_ok(),
             "100 rows are allowed whatever their share"
         );
         assert!(
-            check(&guards, 9_899, 10_000, 101, 0).is_ok(),
+            check(&guards, 9_899, 10_000, 101, 0, 0).is_ok(),
             "1 % is allowed whatever its number"
         );
-        assert!(check(&guards, 800, 1_000, 101, 0).is_err());
+        assert!(check(&guards, 800, 1_000, 101, 0, 0).is_err());
     }
 
     #[test]
@@ -142,23 +165,42 @@ mod tests {
             max_removed: Some(Share::Percent(5.0)),
             ..Guards::default()
         };
-        assert!(check(&percent, 90, 100, 5, 0).is_ok());
-        assert!(check(&percent, 90, 100, 6, 0).is_err());
+        assert!(check(&percent, 90, 100, 5, 0, 0).is_ok());
+        assert!(check(&percent, 90, 100, 6, 0, 0).is_err());
         let rows = Guards {
             max_removed: Some(Share::Rows(3)),
             ..Guards::default()
         };
-        assert!(check(&rows, 90, 100, 4, 0).is_err());
+        assert!(check(&rows, 90, 100, 4, 0, 0).is_err());
+    }
+
+    #[test]
+    fn what_runs_of_some_keys_removed_before_counts_and_the_share_is_of_what_there_was() {
+        let percent = Guards {
+            max_removed: Some(Share::Percent(5.0)),
+            ..Guards::default()
+        };
+        assert!(check(&percent, 1, 96, 1, 0, 4).is_ok(), "5 of 100");
+        let stop = check(&percent, 1, 95, 1, 0, 5).unwrap_err();
+        assert_eq!(
+            stop.to_string(),
+            "1 of 95 records would be removed, after 5 that runs of some keys removed since the last run of the \
+             whole model: together over the guard (max_removed: 5%); check the model and run it as a whole, or raise \
+             guards.max_removed for one run"
+        );
+        assert!(check(&percent, 1, 95, 0, 0, 50).is_ok(), "nothing is removed now");
+        assert!(check(&Guards::default(), 1, 900, 1, 0, 99).is_ok(), "100 in all");
+        assert!(check(&Guards::default(), 1, 900, 1, 0, 100).is_err());
     }
 
     #[test]
     fn an_empty_model_removes_nothing_and_few_rows_stop() {
         assert_eq!(
-            check(&Guards::default(), 0, 10, 10, 0),
+            check(&Guards::default(), 0, 10, 10, 0, 0),
             Err(GuardStop::Empty { known: 10 })
         );
         assert!(
-            check(&Guards::default(), 0, 10, 0, 0).is_ok(),
+            check(&Guards::default(), 0, 10, 0, 0, 0).is_ok(),
             "nothing to remove, nothing to guard"
         );
         let guards = Guards {
@@ -166,7 +208,7 @@ mod tests {
             ..Guards::default()
         };
         assert_eq!(
-            check(&guards, 4, 0, 0, 0),
+            check(&guards, 4, 0, 0, 0, 0),
             Err(GuardStop::TooFewRows { read: 4, least: 5 })
         );
     }

@@ -5,7 +5,8 @@
 //!
 //! * A row that was not asked for is not touched, whatever the source gave.
 //! * A key that was asked for and has no row any more is taken as a whole run takes it: `removed:` applies,
-//!   and its guard. That needs a complete read, a model without `{{ last_success }}`, a key whose absence
+//!   and its guard, to which counts what such runs removed since the last run of the whole model that went
+//!   through: many small ones must not do together what one may not. That needs a complete read, a model without `{{ last_success }}`, a key whose absence
 //!   is certain ([`Keys::is_exact`]), and no row without a key in the model, for it may be that very row.
 //!   When the read gave nothing at all, the model is asked for any row first: an emptied table removes
 //!   nothing.
@@ -105,8 +106,13 @@ impl Stage {
             min_rows: None,
             ..sync.guards.clone()
         };
+        let before = match plan.remove {
+            0 => 0,
+            _ => self.store.removed_by_keys(&sync.name)?,
+        };
         // That the model has rows is known by now.
-        guard::check(&guards, read.max(1), plan.known, plan.remove, plan.forgotten)?;
+        let read = read.max(1);
+        guard::check(&guards, read, plan.known, plan.remove, plan.forgotten, before)?;
         self.progress.planned(&sync.name, plan.operations());
         Ok(Prepared {
             plan,

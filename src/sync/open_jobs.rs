@@ -66,17 +66,17 @@ impl Runner {
                 time_left: job.time_left(clock.now_ms()),
             };
             let stop = self.stop.clone();
-            let (result, requests) =
-                resume(binding.as_ref(), &account, &open, self.policy, stop, &progress).await;
-            let end = settlement.write(job, result, clock.now_ms());
-            (end, requests)
+            let resumed = resume(binding.as_ref(), &account, &open, self.policy, stop, &progress).await;
+            let end = settlement.write(job, resumed.result, clock.now_ms());
+            (end, resumed.requests, resumed.slowest)
         }))
         .await;
         drop(saving);
         self.quotas.save(destination.as_ref(), &account)?;
         let mut outcome = Ok(());
-        for (end, requests) in settled {
+        for (end, requests, slowest) in settled {
             course.tally.requests += requests;
+            course.slowest.merge(slowest);
             let ended = end.and_then(|end| stopped(course, end));
             if outcome.is_ok() {
                 outcome = ended;

@@ -140,6 +140,7 @@ impl Stage {
             plan.known,
             plan.remove,
             plan.forgotten,
+            0,
         )?;
         self.progress.planned(&sync.name, plan.operations());
         Ok(Prepared {

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::error::{Exit, RunError};
-use crate::state::{RunId, RunStatus, Tally};
+use crate::deliver::Slowest;
+use crate::project::SyncSpec;
+use crate::state::{RunDetail, RunId, RunStatus, SlowRequest, Tally};
 
 /// How one sync's run ended.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub struct RunReport {
     pub limiter_wait: Duration,
     /// Requests that were sent again.
     pub retries: u64,
+    /// Its slowest requests.
+    pub slowest: Slowest,
     /// When a deferred run can go on, if the destination said so.
     pub resumes_in: Option<Duration>,
     /// Why it stopped.
@@ -46,6 +50,41 @@ impl RunReport {
             _ => Exit::Done,
         }
     }
+
+    /// What the history keeps beside the rows; `fields` counts changes in mapping order.
+    pub(super) fn detail(&self, sync: &SyncSpec, fields: &[u64]) -> RunDetail {
+        let changed = sync
+            .fields
+            .iter()
+            .zip(fields)
+            .filter(|(_, records)| **records > 0);
+        RunDetail {
+            retries: self.retries,
+            limiter_wait_ms: whole_ms(self.limiter_wait),
+            removals: self.removals,
+            fields: changed
+                .map(|(mapped, records)| (mapped.field.clone(), *records))
+                .collect(),
+            slowest: self.slow_requests().collect(),
+        }
+    }
+
+    /// Its slowest requests, as the history keeps them.
+    pub fn slow_requests(&self) -> impl Iterator<Item = SlowRequest> {
+        self.slowest.requests().iter().map(|one| SlowRequest {
+            route: one.route.to_owned(),
+            rows: one.rows as u64,
+            took_ms: whole_ms(one.took),
+            sent_ms: one.sent_ms,
+            again: one.again,
+            code: one.code.map(str::to_owned),
+            correlation: one.correlation.clone(),
+        })
+    }
+}
+
+fn whole_ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The exit code of a process that ran several syncs: the gravest of them.

@@ -19,10 +19,10 @@ use super::progress::DeliveryProgress;
 use super::quota::Quotas;
 use super::report::RunReport;
 use super::spill::Sequence;
-use crate::deliver::{self, Account, DeliveryReport, End, Policy, off_worker};
+use crate::deliver::{self, Account, DeliveryReport, End, Policy, Slowest, off_worker};
 use crate::project::SyncSpec;
 use crate::state::{
-    Changes, Filter, FilterChange, RunDetail, RunId, RunRecord, RunStatus, SyncState, Tally, note_changes,
+    Changes, Filter, FilterChange, RunId, RunRecord, RunStatus, SyncState, Tally, note_changes,
 };
 
 /// Rows in one transaction of what is settled without a request.
@@ -48,6 +48,7 @@ pub(super) struct Course {
     removals: u64,
     limiter_wait: Duration,
     retries: u64,
+    pub(super) slowest: Slowest,
     /// In how many records each field got another value, in mapping order.
     fields: Vec<u64>,
     pub(super) deferred: bool,
@@ -102,7 +103,7 @@ impl Runner {
                 .error
                 .as_ref()
                 .map(|error| (error.code().to_owned(), error.to_string())),
-            detail: detail(sync, &report, &fields),
+            detail: report.detail(sync, &fields),
         };
         if run_id != 0
             && let Err(error) = self.stage.store.finish_run(&record)
@@ -159,6 +160,7 @@ impl Runner {
             duration,
             limiter_wait: course.limiter_wait,
             retries: course.retries,
+            slowest: course.slowest,
             resumes_in: course.resumes_in,
             error,
             duplicate_keys: course.duplicate_keys,
@@ -519,23 +521,6 @@ impl Runner {
     }
 }
 
-/// What the history keeps of a run beside its rows; `fields` counts changes in mapping order.
-fn detail(sync: &SyncSpec, report: &RunReport, fields: &[u64]) -> RunDetail {
-    let changed = sync
-        .fields
-        .iter()
-        .zip(fields)
-        .filter(|(_, records)| **records > 0);
-    RunDetail {
-        retries: report.retries,
-        limiter_wait_ms: u64::try_from(report.limiter_wait.as_millis()).unwrap_or(u64::MAX),
-        removals: report.removals,
-        fields: changed
-            .map(|(mapped, records)| (mapped.field.clone(), *records))
-            .collect(),
-    }
-}
-
 /// Waits until someone asks to stop.
 pub(super) async fn asked(mut stop: watch::Receiver<bool>) {
     if stop.wait_for(|asked| *asked).await.is_err() {
@@ -577,6 +562,7 @@ fn end_of(course: &mut Course, report: DeliveryReport) -> Result<(), RunError> {
     course.tally.requests += report.requests;
     course.retries += report.retries;
     course.limiter_wait += report.limiter_wait;
+    course.slowest.merge(report.slowest);
     match report.end {
         End::Done => Ok(()),
         End::Deferred { until } => {

@@ -116,7 +116,7 @@ async fn a_key_of_the_callers_runs_once_also_over_a_restart() {
     assert_eq!(served.stop().0, Some(0));
 
     let served = Served::start(&project, &[]);
-    let later = trigger("nightly-1").send(&served).json();
+    let later = trigger("nightly-1").send(&served).is(200).json();
     assert_eq!(
         (&later["run_id"], &later["status"]),
         (&first["run_id"], &"ok".into()),

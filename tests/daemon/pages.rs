@@ -1,8 +1,10 @@
 //! What the pages show, and what their forms do.
 
 use std::io::{BufRead, BufReader};
+use std::time::Duration;
 
-use outflow_sandbox::hubspot::Property;
+use outflow_sandbox::hubspot::{Fault, FaultKind, Property};
+use serde_json::Value;
 
 use crate::client::{Answer, Request};
 use crate::project::{MAPPING, Project};
@@ -175,6 +177,57 @@ async fn every_page_tells_what_the_state_knows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_slowest_requests_of_a_run_are_named() {
+    let project = Project::new(3).await;
+    let served = Served::start(&project, &[]);
+    let unavailable = FaultKind::Status {
+        code: 503,
+        body: None,
+        headers: Vec::new(),
+    };
+    let slow = FaultKind::Latency {
+        time: Duration::from_millis(1_500),
+    };
+    project.twin.inject(Fault::on("/batch/upsert", unavailable));
+    project.twin.inject(Fault::on("/batch/upsert", slow));
+    run(&served);
+    let told = served.get("/api/v1/runs/1").is(200).json();
+    let slowest = told["slowest_requests"].as_array().unwrap();
+    assert_eq!(slowest.len() as u64, told["requests"].as_u64().unwrap(), "{told}");
+    let [slow, refused] = &slowest[..] else {
+        panic!("{told}")
+    };
+    assert_eq!(
+        (&slow["route"], &slow["rows"], &slow["retry"], &slow["code"]),
+        (&"upsert".into(), &3.into(), &true.into(), &Value::Null)
+    );
+    assert!(
+        (1_500..10_000).contains(&slow["duration_ms"].as_u64().unwrap()),
+        "{slow}"
+    );
+    assert_eq!((&refused["rows"], &refused["retry"]), (&3.into(), &false.into()));
+    let (code, id) = (
+        refused["code"].as_str().unwrap(),
+        slow["correlation"].as_str().unwrap(),
+    );
+    let page = served.get("/runs/1").is(200);
+    says(
+        &page,
+        &[
+            "Slowest requests",
+            "upsert sent again",
+            &format!("answered {id}"),
+            code,
+        ],
+    );
+    assert!(!page.body.contains('@'), "{}", page.body);
+    run(&served);
+    let told = served.get("/api/v1/runs/2").is(200).json();
+    assert_eq!(told["slowest_requests"], Value::Array(Vec::new()));
+    assert!(!words(&served.get("/runs/2").is(200)).contains("Slowest requests"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_others_wrote_is_text_and_no_markup() {
     const HOSTILE: &str = "<img src=x onerror=alert(1)>";
     let mut project = Project::new(1).await;
@@ -308,7 +361,7 @@ async fn progress_is_told_while_a_run_goes_on() {
     let project = Project::new(6_000).await;
     let served = Served::start(&project, &[]);
     served.get("/syncs/customers").is(200);
-    project.twin.set_latency(std::time::Duration::from_millis(400));
+    project.twin.set_latency(Duration::from_millis(400));
     let mut events = BufReader::new(Request::get("/live").open(&served))
         .lines()
         .map_while(Result::ok);

@@ -4,6 +4,8 @@ use crate::post_office::{PostOffice, Rules};
 use crate::project::{MAPPING, Project};
 use crate::served::{Served, until};
 
+const REPORT_TO: &str = "report_to: { folder: reports }\n";
+
 fn reports(project: &Project) -> usize {
     report_files(project).len()
 }
@@ -22,32 +24,38 @@ fn report_files(project: &Project) -> Vec<String> {
     names.filter(|name| name.ends_with(".parquet")).collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn results_that_cannot_be_written_are_told_and_so_is_that_they_are() {
+/// A project that reports, and whose reader of mail is told of what is not reported. Gives what its
+/// `outflow.yaml` is without `report_to`, too.
+async fn told_by_mail() -> (Project, PostOffice, String) {
     let project = Project::new(2).await;
     let office = PostOffice::start(Rules::default(), project.dir());
     let file = project.path("outflow.yaml");
     let text = std::fs::read_to_string(&file).unwrap();
-    let more = format!(
-        "report_to: {{ folder: reports }}\nalerts:\n  ops: {{ type: email, server: localhost, port: {}, tls: none, \
+    let text = format!(
+        "{text}alerts:\n  ops: {{ type: email, server: localhost, port: {}, tls: none, \
          from: outflow@example.com, to: a@example.com, on: [unreported] }}\n",
         office.port
     );
-    std::fs::write(&file, format!("{text}{more}")).unwrap();
+    std::fs::write(&file, format!("{text}{REPORT_TO}")).unwrap();
     project.write("mappings/customers.yaml", &format!("{MAPPING}schedule: manual\n"));
+    (project, office, text)
+}
+
+fn run(served: &Served) {
+    let answer = served.post("/api/v1/syncs/customers/trigger?wait=60s").is(200);
+    assert_eq!(answer.json()["status"], "ok");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn results_that_cannot_be_written_are_told_and_so_is_that_they_are() {
+    let (project, office, _) = told_by_mail().await;
     project.write("reports", "a file where the folder should be");
     let served = Served::start(&project, &[]);
-    let run = || {
-        served
-            .post("/api/v1/syncs/customers/trigger?wait=60s")
-            .is(200)
-            .json()
-    };
-    assert_eq!(run()["status"], "ok");
+    run(&served);
     until(|| served.log(), || office.letters().len() == 1);
-    assert_eq!(run()["status"], "ok");
+    run(&served);
     std::fs::remove_file(project.path("reports")).unwrap();
-    assert_eq!(run()["status"], "ok");
+    run(&served);
     until(|| served.log(), || office.letters().len() == 2);
     assert_eq!(reports(&project), 3, "{}", served.log());
     let letters = office.letters();
@@ -61,11 +69,81 @@ async fn results_that_cannot_be_written_are_told_and_so_is_that_they_are() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_results_cannot_be_put_aside_is_told_and_made_up_for() {
+    let (project, office, _) = told_by_mail().await;
+    project.write(".outflow/reports", "a file where the folder should be");
+    let served = Served::start(&project, &[]);
+    run(&served);
+    until(|| served.log(), || office.letters().len() == 1);
+    assert_eq!(reports(&project), 0);
+    std::fs::remove_file(project.path(".outflow/reports")).unwrap();
+    run(&served);
+    until(|| served.log(), || office.letters().len() == 2);
+    assert_eq!(reports(&project), 2, "{}", served.log());
+    let letters = office.letters();
+    assert!(letters[0].text.contains("cannot be written"), "{letters:#?}");
+    assert!(letters[1].text.contains("is reported again"), "{letters:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_for_reports_that_are_not_asked_for_any_more() {
+    let (project, office, without) = told_by_mail().await;
+    project.write("reports", "a file where the folder should be");
+    let served = Served::start(&project, &[]);
+    run(&served);
+    until(|| served.log(), || office.letters().len() == 1);
+    project.write("outflow.yaml", &without);
+    served.post("/api/v1/reload").is(200);
+    until(|| served.log(), || office.letters().len() == 2);
+    let letters = office.letters();
+    assert!(
+        letters[1].text.contains("is not reported any more"),
+        "{letters:#?}"
+    );
+    run(&served);
+    assert_eq!(served.stop().0, Some(0));
+    assert_eq!(office.letters().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn much_that_is_to_be_reported_keeps_the_daemon_from_runs_and_not_from_answering() {
+    const MORE: i64 = 400;
+    let (project, _office, _) = told_by_mail().await;
+    let served = Served::start(&project, &[]);
+    run(&served);
+    until(|| served.log(), || reports(&project) == 1);
+    assert_eq!(served.stop().0, Some(0));
+    // As if `report_to` had been away for a while.
+    let state = rusqlite::Connection::open(project.path(".outflow/state.db")).unwrap();
+    for _ in 0..MORE {
+        state
+            .execute(
+                "INSERT INTO run (sync, started_ms, finished_ms, status, tally)
+                 SELECT sync, started_ms, finished_ms, status, tally FROM run WHERE id = 1",
+                (),
+            )
+            .unwrap();
+    }
+    drop(state);
+    let served = Served::start(&project, &[]);
+    served.get("/health/ready").is(200);
+    let aside = std::fs::read_dir(project.path(".outflow/reports/outflow_runs")).map_or(0, Iterator::count);
+    assert!(
+        aside + reports(&project) <= MORE as usize,
+        "it answers before all is done"
+    );
+    run(&served);
+    until(|| served.log(), || reports(&project) as i64 == MORE + 2);
+    assert!(reported(&project, MORE + 2));
+    assert_eq!(served.stop().0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_was_cut_off_is_reported_by_the_next_process() {
     let project = Project::new(2).await;
     let file = project.path("outflow.yaml");
     let text = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, format!("{text}report_to: {{ folder: reports }}\n")).unwrap();
+    std::fs::write(&file, format!("{text}{REPORT_TO}")).unwrap();
     project.write("mappings/customers.yaml", &format!("{MAPPING}schedule: manual\n"));
     let served = Served::start(&project, &[]);
     served.post("/api/v1/syncs/customers/trigger?wait=60s").is(200);

@@ -156,6 +156,30 @@ async fn the_guards_of_removals_hold_for_some_rows_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn many_runs_of_a_few_rows_remove_no_more_than_one_may() {
+    let bench = three(&format!("{}guards: {{ max_removed: 1 }}\n", mirror())).await;
+    bench.model(&format!("{HEAD}{ANN}"));
+    assert_eq!(keys_ok(&bench, &["2"]).await.tally.removed, 1);
+    let stopped = run_keys(&bench, &["3"]).await;
+    assert_eq!((stopped.status, bench.requests()), (RunStatus::Guarded, 0));
+    let said = stopped.error.unwrap().to_string();
+    assert!(said.contains("after 1 that runs of some keys removed"), "{said}");
+    assert!(is_there(&bench, "cid@example.com"));
+    assert_eq!(
+        keys_ok(&bench, &["1"]).await.tally.unchanged,
+        1,
+        "what removes nothing goes on"
+    );
+    // The whole model is judged by itself, and then it begins anew.
+    assert_eq!(bench.run_ok().await.removed, 1);
+    let (dan, eve) = ("4,dan@example.com,Dan,Kiev\n", "5,eve@example.com,Eve,Lviv\n");
+    bench.model(&format!("{HEAD}{ANN}{dan}{eve}"));
+    assert_eq!(bench.run_ok().await.created, 2);
+    bench.model(&format!("{HEAD}{ANN}{eve}"));
+    assert_eq!(keys_ok(&bench, &["4"]).await.tally.removed, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_row_without_a_key_may_be_the_one_that_seems_to_be_gone() {
     let bench = three(&mirror()).await;
     bench.model(&format!("{HEAD}{}{BOB}{CID}", ANN.replacen('1', "", 1)));

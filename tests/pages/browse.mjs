@@ -117,10 +117,13 @@ const walk = async (name, settings) => {
     await at(`rejects-${sync}`);
   }
   await page.goto(`/syncs/${syncs[1]}`);
+  let slowest = 0;
   for (const run of (await page.locator("table a[href^='/runs/']").evaluateAll((links) => [...new Set(links.map((link) => link.pathname))])).slice(-3)) {
     await page.goto(run);
+    slowest += await page.locator("#slowest").count();
     await at(`run-${run.split("/").pop()}`);
   }
+  check(slowest > 0, `${name}: a run names its slowest requests`);
   await page.goto("/contact");
   await at("contact");
   for (const [place, who] of [["contact-key", "42"], ["contact-unknown", "nobody@example.com"]]) {

@@ -13,4 +13,5 @@ mod outages;
 mod resumed;
 mod rows;
 mod simulation;
+mod slowest;
 mod stops;

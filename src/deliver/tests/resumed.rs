@@ -8,7 +8,7 @@ use outflow_sdk::destination::{Limits, Outcome, Ticket};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::super::{Account, End, JobResult, OpenJob, Policy, VirtualClock, resume};
+use super::super::{Account, End, JobResult, OpenJob, Policy, Slowest, VirtualClock, resume};
 use super::fake::{Rules, Told, Twin, of_kind, transient};
 use super::harness::{EVENING, unlimited, writes};
 
@@ -22,6 +22,7 @@ struct Left {
 struct Heard {
     result: JobResult,
     requests: u64,
+    slowest: Slowest,
     took: Duration,
 }
 
@@ -62,10 +63,11 @@ impl Left {
             });
         }
         let start = Instant::now();
-        let (result, requests) = resume(&self.twin, &account, &job, Policy::default(), stop, &()).await;
+        let resumed = resume(&self.twin, &account, &job, Policy::default(), stop, &()).await;
         Heard {
-            result,
-            requests,
+            result: resumed.result,
+            requests: resumed.requests,
+            slowest: resumed.slowest,
             took: start.elapsed(),
         }
     }
@@ -90,6 +92,9 @@ async fn a_job_that_is_done_by_now_is_heard_of_at_once() {
             panic!("{:?}", heard.result)
         };
         assert_eq!((answer.outcomes.len(), heard.requests), (10, 1));
+        let slowest = &heard.slowest.requests()[0];
+        assert_eq!((slowest.route, slowest.rows), ("job_result", 10));
+        assert_eq!(slowest.correlation.as_deref(), Some("job-1"));
         assert!(heard.took < Duration::from_secs(1), "{:?}", heard.took);
     }
 }

@@ -39,6 +39,8 @@ pub(super) struct Fed {
 struct Change {
     at: Option<When>,
     run: RunId,
+    /// Whether that run has a page still.
+    kept: bool,
     records: u64,
 }
 
@@ -70,6 +72,7 @@ pub(super) fn fed(
                 changed: change.map(|change| Change {
                     at: change.at_ms.map(when),
                     run: change.run,
+                    kept: change.kept,
                     records: change.records,
                 }),
             }

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::render::count;
 use super::when::took;
+use crate::numbers::count;
 use crate::state::{RunRecord, RunStatus};
 
 /// Size of a plot, in its own units.

@@ -12,6 +12,7 @@ use super::assets::VERSION;
 use super::visitor::Visitor;
 use crate::daemon::AskError;
 use crate::http::refusal::Refusal;
+use crate::numbers::count;
 use crate::project::Role;
 use crate::state::StateError;
 
@@ -44,19 +45,6 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     }
     environment
 });
-
-/// A number with its thousands apart.
-pub(super) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
 
 /// What every template knows.
 #[derive(Serialize)]
@@ -222,11 +210,5 @@ mod tests {
                 "{name}"
             );
         }
-    }
-
-    #[test]
-    fn thousands_are_apart() {
-        assert_eq!(count(7), "7");
-        assert_eq!(count(1_234_567), "1,234,567");
     }
 }

@@ -11,7 +11,7 @@ use super::standing::{Running, Tone, ended};
 use super::visitor::Visitor;
 use super::when::{When, took};
 use crate::http::app::App;
-use crate::state::{Refusals, RunId, RunRecord, RunStatus};
+use crate::state::{Refusals, RunId, RunRecord, RunStatus, SlowRequest};
 
 /// A run in a table.
 #[derive(Serialize)]
@@ -72,6 +72,36 @@ struct Refused {
     tries: u64,
 }
 
+/// One of the slowest requests.
+#[derive(Serialize)]
+struct Slow {
+    route: String,
+    took: String,
+    rows: u64,
+    sent: When,
+    /// How far into the run that was.
+    after: String,
+    again: bool,
+    code: Option<String>,
+    correlation: Option<String>,
+}
+
+impl Slow {
+    fn of(request: &SlowRequest, started_ms: i64, now_ms: i64) -> Self {
+        let took_ms = i64::try_from(request.took_ms).unwrap_or(i64::MAX);
+        Self {
+            route: request.route.clone(),
+            took: took(took_ms),
+            rows: request.rows,
+            sent: When::of(request.sent_ms, now_ms),
+            after: took(request.sent_ms.saturating_sub(started_ms)),
+            again: request.again,
+            code: request.code.clone(),
+            correlation: request.correlation.clone(),
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct Page {
     run: Row,
@@ -84,6 +114,7 @@ struct Page {
     balanced: bool,
     retries: u64,
     limiter_wait: String,
+    slowest: Vec<Slow>,
     changed: Vec<Changed>,
     refused: Vec<Refused>,
 }
@@ -149,6 +180,11 @@ fn told(run: &RunRecord, refusals: Vec<Refusals>, now_ms: i64) -> Page {
         balanced: run.status != RunStatus::Running && accounted == tally.read + removals,
         retries: detail.retries,
         limiter_wait: took(wait_ms),
+        slowest: detail
+            .slowest
+            .iter()
+            .map(|request| Slow::of(request, run.started_ms, now_ms))
+            .collect(),
         changed,
         refused: refusals
             .into_iter()
