@@ -29,8 +29,8 @@ pub(super) struct Reporting {
 
 /// What was done aside from the loop.
 pub(super) enum Work {
-    /// What an earlier process left was put aside.
-    Begin(Result<(), ReportError>),
+    /// What an earlier process left was put aside, of these syncs.
+    Begin(Result<BTreeSet<String>, ReportError>),
     /// Results were moved.
     Move(Result<usize, ReportError>),
 }
@@ -78,8 +78,13 @@ impl Reporting {
             return;
         }
         let reporter = self.reporter();
+        let begin = move || {
+            let syncs = reporter.missing()?;
+            reporter.begin(&project)?;
+            Ok(syncs)
+        };
         self.works
-            .spawn_blocking_on(move || Work::Begin(reporter.begin(&project)), &self.workers);
+            .spawn_blocking_on(move || Work::Begin(begin()), &self.workers);
     }
 
     /// Whether runs may begin.
@@ -138,14 +143,14 @@ impl Reporting {
     /// It ended.
     pub(super) fn over(&mut self, over: Result<Work, JoinError>, project: &Project) -> Moved {
         let had_begun = std::mem::replace(&mut self.begun, true);
-        let (is_begin, result) = match over {
-            Ok(Work::Begin(result)) => (true, result.map_err(|error| error.to_string())),
-            Ok(Work::Move(result)) => (false, result.map(drop).map_err(|error| error.to_string())),
-            Err(error) => (!had_begun, Err(format!("a bug: {error}"))),
+        let result = match over {
+            Ok(Work::Begin(result)) => {
+                return self.after_begin(result.map_err(|error| error.to_string()), project);
+            }
+            Ok(Work::Move(result)) => result.map(drop).map_err(|error| error.to_string()),
+            Err(error) if had_begun => Err(format!("a bug: {error}")),
+            Err(error) => return self.after_begin(Err(format!("a bug: {error}")), project),
         };
-        if is_begin {
-            return self.after_begin(result, project);
-        }
         let moved = match result {
             // Taken out meanwhile: nobody waits for them.
             _ if project.report_to.is_none() => {
@@ -176,11 +181,26 @@ impl Reporting {
         moved
     }
 
-    fn after_begin(&mut self, result: Result<(), String>, project: &Project) -> Moved {
-        self.move_all(project);
-        let Err(reason) = result else {
+    fn after_begin(&mut self, result: Result<BTreeSet<String>, String>, project: &Project) -> Moved {
+        if project.report_to.is_none() {
+            // Taken out meanwhile: nobody waits for them.
             return Moved::Some;
+        }
+        let reason = match result {
+            Ok(syncs) => {
+                if !syncs.is_empty() {
+                    tracing::info!(
+                        syncs = syncs.len(),
+                        "results of earlier runs are put aside for `report_to`"
+                    );
+                }
+                self.waiting.extend(syncs);
+                self.move_all(project);
+                return Moved::Some;
+            }
+            Err(reason) => reason,
         };
+        self.move_all(project);
         tracing::error!(
             reason,
             "earlier runs cannot be noted for `report_to`; the next run tries again"

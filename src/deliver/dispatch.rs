@@ -19,7 +19,7 @@ use super::lane::{Flush, Item, Lanes, Note, Parcel, Records};
 use super::send::{Channels, Finished, Shared, send, write_down};
 use super::{CancellationSignal, DeliveryReport, End, Failure, Fate, Feed};
 
-/// Operations read from the feed in one go.
+/// Most operations taken from the feed in one go.
 const CHUNK: usize = 512;
 
 /// Most operations held, unless one request takes more than half of that.

@@ -2,13 +2,15 @@
 //! the next ones does not keep answered requests waiting.
 
 use outflow_sdk::destination::Operation;
+use outflow_sdk::value::Value;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::mpsc;
 
 use super::{Feed, FeedError};
 
-/// Operations read in one go, and how often before they are taken.
+/// Operations read in one go, bytes of their text, and how often before they are taken.
 const CHUNK: usize = 256;
+const CHUNK_BYTES: usize = 1 << 20;
 const CHUNKS_AHEAD: usize = 4;
 
 /// The feed of a delivery.
@@ -95,9 +97,11 @@ impl Feeding {
 impl Chunk {
     fn read(feed: &mut dyn Feed, count: usize) -> Self {
         let mut operations = Vec::with_capacity(count);
-        while operations.len() < count {
+        let mut bytes = 0;
+        while operations.len() < count && bytes < CHUNK_BYTES {
             let then = match feed.next() {
                 Some(Ok(operation)) => {
+                    bytes += text_bytes(&operation);
                     operations.push(operation);
                     continue;
                 }
@@ -119,6 +123,17 @@ impl Chunk {
             then: Then::Failed(FeedError("whoever reads them broke off".into())),
         }
     }
+}
+
+fn text_bytes(operation: &Operation) -> usize {
+    let values = operation.record.iter().flatten();
+    values
+        .map(|value| match value {
+            Value::Text(text) | Value::Json(text) => text.len(),
+            Value::List(items) => items.iter().map(String::len).sum(),
+            _ => 0,
+        })
+        .sum()
 }
 
 /// Reads until the end, or until nobody takes it any more.

@@ -14,7 +14,8 @@ use crate::sync::asked::AskedKeys;
 /// How long a key is remembered, milliseconds.
 const REMEMBERED_MS: i64 = 86_400_000;
 
-/// Keys that this process follows to the end of their runs. Of older ones the state knows the run.
+/// Keys that this process follows to the end of their runs. Of older ones the state knows the run, unless
+/// it is still in the queue: then so many newer keys came meanwhile that asking anew is the lesser evil.
 const FOLLOWED: usize = 4_000;
 
 /// The keys of this process, beside those the state remembers.

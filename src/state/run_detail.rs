@@ -70,7 +70,8 @@ impl Store {
     }
 
     /// Records that runs of some keys removed since the last run of the whole model that went through; all of
-    /// them, if none has. What a run removed that was cut off is not known.
+    /// them, if none has. Removals that such a run left to a job, or in doubt, count as well; what a run
+    /// removed that was cut off is not known.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -78,10 +79,13 @@ impl Store {
         self.read(|connection| {
             connection
                 .prepare_cached(
-                    "SELECT coalesce(sum(json_extract(tally, '$.removed')), 0) FROM run
+                    "SELECT coalesce(sum(removed + max(0, min(removals - removed, held))), 0) FROM (
+                        SELECT coalesce(json_extract(tally, '$.removed'), 0) AS removed,
+                            coalesce(json_extract(tally, '$.held'), 0) AS held,
+                            coalesce(json_extract(tally, '$.detail.removals'), 0) AS removals FROM run
                      WHERE sync = ?1 AND keys IS NOT NULL AND id > coalesce((
                         SELECT id FROM run WHERE sync = ?1 AND keys IS NULL AND status IN (?2, ?3)
-                        ORDER BY id DESC LIMIT 1), 0)",
+                        ORDER BY id DESC LIMIT 1), 0))",
                 )?
                 .query_row((sync, RunStatus::Ok.word(), RunStatus::Rejects.word()), |row| {
                     row.get::<_, i64>(0)
@@ -187,18 +191,23 @@ mod tests {
         let fixture = fixture();
         let store = &fixture.store;
         let removed = || store.removed_by_keys("customers").unwrap();
-        let run = |keys: Option<u64>, status: RunStatus, removed: u64| {
+        let run_with = |keys: Option<u64>, status: RunStatus, tally: Tally, removals: u64| {
             let id = store.begin_run_of("customers", 1, keys).unwrap();
-            let record = RunRecord {
+            let mut record = RunRecord {
                 status,
                 finished_ms: Some(2),
-                tally: Tally {
-                    removed,
-                    ..Tally::default()
-                },
+                tally,
                 ..store.run(id).unwrap().unwrap()
             };
+            record.detail.removals = removals;
             store.finish_run(&record).unwrap();
+        };
+        let run = |keys, status, removed| {
+            let tally = Tally {
+                removed,
+                ..Tally::default()
+            };
+            run_with(keys, status, tally, removed);
         };
         assert_eq!(removed(), 0);
         run(Some(3), RunStatus::Ok, 2);
@@ -210,6 +219,15 @@ mod tests {
         run(Some(1), RunStatus::Rejects, 1);
         store.begin_run_of("customers", 1, Some(1)).unwrap();
         assert_eq!((removed(), store.removed_by_keys("companies").unwrap()), (1, 0));
+        // Of five rows that were held, as in a job that goes on, two were to be removed; one more was refused.
+        let held = Tally {
+            held: 5,
+            removed: 1,
+            rejected: 1,
+            ..Tally::default()
+        };
+        run_with(Some(9), RunStatus::Rejects, held, 3);
+        assert_eq!(removed(), 1 + 3);
     }
 
     #[test]

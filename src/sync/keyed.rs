@@ -6,10 +6,10 @@
 //! * A row that was not asked for is not touched, whatever the source gave.
 //! * A key that was asked for and has no row any more is taken as a whole run takes it: `removed:` applies,
 //!   and its guard, to which counts what such runs removed since the last run of the whole model that went
-//!   through: many small ones must not do together what one may not. That needs a complete read, a model without `{{ last_success }}`, a key whose absence
-//!   is certain ([`Keys::is_exact`]), and no row without a key in the model, for it may be that very row.
-//!   When the read gave nothing at all, the model is asked for any row first: an emptied table removes
-//!   nothing.
+//!   through: many small ones must not do together what one may not. That needs a complete read, a model
+//!   without `{{ last_success }}`, a key whose absence is certain ([`Keys::is_exact`]), and no row without a
+//!   key in the model, for it may be that very row. When the read gave nothing at all, the model is asked for
+//!   any row first: an emptied table removes nothing.
 //! * `min_rows` counts whole models, so it is not looked at.
 //! * `{{ last_success }}` is 1970: a row that was asked for is read whenever it changed. The time of the
 //!   last success does not move, and neither does freshness: other rows may wait still.

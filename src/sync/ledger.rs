@@ -569,7 +569,7 @@ fn unfielded(code: &str, message: &str) -> Rejection {
     }
 }
 
-/// Planned rows as delivery pulls them; the ledger learns of each as it goes out.
+/// Planned rows as delivery reads them; the ledger learns of each before delivery does.
 pub struct PlanFeed<I> {
     /// The rows.
     pub rows: I,

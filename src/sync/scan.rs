@@ -3,7 +3,7 @@
 use std::num::NonZero;
 use std::path::Path;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, ArrayRef, RecordBatch};
 use futures::StreamExt;
 use outflow_sdk::print::{KeyHash, Print, Printer};
 use outflow_sdk::source::{ReadEvent, ReadReceipt, ReadRequest, Source};
@@ -107,7 +107,9 @@ impl Lot {
 
     fn add(&mut self, batch: RecordBatch, mapping: &Mapping) {
         mapping.prints(&batch, &mut self.prints);
-        self.bytes += batch.get_array_memory_size();
+        // Of a slice, only what it shows: the buffers of its columns may be a whole message each.
+        let bytes = |column: &ArrayRef| column.to_data().get_slice_memory_size().unwrap_or_default();
+        self.bytes += batch.columns().iter().map(bytes).sum::<usize>();
         self.batches.push(batch);
     }
 

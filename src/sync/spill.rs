@@ -74,9 +74,19 @@ mod tests {
     fn sorts(rows: u64) {
         let folder = tempfile::tempdir().unwrap();
         let mut spill = SortedSpill::new(folder.path());
-        for (key, text) in scrambled(rows) {
-            spill.push(key, &(key, text)).unwrap();
+        // One by one, and in lots.
+        let mut packed = PackedRows::default();
+        for (at, (key, text)) in scrambled(rows).enumerate() {
+            match at % 1_000 {
+                0..100 => spill.push(key, &(key, text)).unwrap(),
+                _ => packed.push(key, &(key, text)).unwrap(),
+            }
+            if at % 1_000 == 999 {
+                spill.append(&std::mem::take(&mut packed)).unwrap();
+            }
         }
+        spill.append(&packed).unwrap();
+        assert_eq!(spill.len(), rows);
         let mut expected: Vec<_> = scrambled(rows).collect();
         expected.sort_by_key(|(key, _)| *key);
         let got: Vec<(u128, String)> = spill.sorted().unwrap().map(Result::unwrap).collect();
@@ -96,6 +106,30 @@ mod tests {
     #[test]
     fn many_rows_are_sorted_through_a_file() {
         sorts(200_000);
+    }
+
+    #[test]
+    fn rows_that_cannot_be_read_are_an_error_and_no_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spill = SortedSpill::new(folder.path());
+        for (key, text) in scrambled(200_000) {
+            spill.push(key, &(key, text)).unwrap();
+        }
+        // Another type than what was packed, as after a fault of the disk.
+        let mut rows = spill.sorted::<(u128, Vec<Option<bool>>)>().unwrap();
+        assert!(rows.next().unwrap().is_err());
+        assert!(rows.next().is_none());
+    }
+
+    #[test]
+    fn rows_may_be_left_in_the_middle() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spill = SortedSpill::new(folder.path());
+        for (key, text) in scrambled(200_000) {
+            spill.push(key, &(key, text)).unwrap();
+        }
+        let rows = spill.sorted::<(u128, String)>().unwrap();
+        assert_eq!(rows.take(1_000).filter_map(Result::ok).count(), 1_000);
     }
 
     #[test]

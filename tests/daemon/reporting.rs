@@ -126,16 +126,26 @@ async fn much_that_is_to_be_reported_keeps_the_daemon_from_runs_and_not_from_ans
     }
     drop(state);
     let served = Served::start(&project, &[]);
-    served.get("/health/ready").is(200);
-    let aside = std::fs::read_dir(project.path(".outflow/reports/outflow_runs")).map_or(0, Iterator::count);
-    assert!(
-        aside + reports(&project) <= MORE as usize,
-        "it answers before all is done"
-    );
     run(&served);
     until(|| served.log(), || reports(&project) as i64 == MORE + 2);
     assert!(reported(&project, MORE + 2));
+    let log = served.log();
+    let (serving, aside) = (told_at(&log, "serving"), told_at(&log, "results of earlier runs"));
+    assert!(serving < aside, "{log}");
     assert_eq!(served.stop().0, Some(0));
+    let state = rusqlite::Connection::open(project.path(".outflow/state.db")).unwrap();
+    let started_ms: i64 = state
+        .query_row("SELECT max(started_ms) FROM run", (), |row| row.get(0))
+        .unwrap();
+    assert!(aside <= started_ms, "{log}");
+}
+
+/// When the log had this, milliseconds since 1970.
+fn told_at(log: &str, message: &str) -> i64 {
+    let line = log.lines().find(|line| line.contains(message)).expect(log);
+    let line: serde_json::Value = serde_json::from_str(line).unwrap();
+    let at: jiff::Timestamp = line["timestamp"].as_str().unwrap().parse().unwrap();
+    at.as_millisecond()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! The streams of a session, read at once into one channel.
 
+use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -177,7 +178,7 @@ impl Stream {
     }
 
     async fn batch(&mut self, bytes: Vec<u8>, declared: u64) -> Result<(), Halt> {
-        let batches = batches_of(&self.schema, bytes).map_err(|_| self.garbled())?;
+        let batches = batches_of(&self.schema, bytes, declared).map_err(|_| self.garbled())?;
         let rows: u64 = batches.iter().map(|batch| batch.num_rows() as u64).sum();
         if rows != declared {
             return Err(self.garbled());
@@ -235,7 +236,11 @@ fn schema_of(message: &Buffer) -> Result<SchemaRef, ArrowError> {
 
 /// The batches of a message. They lie in its bytes: copies of a message of many thousand rows, for each
 /// of several streams, would be most of a read's memory.
-fn batches_of(schema: &Buffer, message: Vec<u8>) -> Result<Vec<RecordBatch>, ArrowError> {
+fn batches_of(schema: &Buffer, message: Vec<u8>, declared: u64) -> Result<Vec<RecordBatch>, ArrowError> {
+    if declared == 0 {
+        // The decoder waits for the body of a batch, and one without rows may have none.
+        return StreamReader::try_new(schema.chain(message.as_slice()), None)?.collect();
+    }
     let mut decoder = StreamDecoder::new();
     let mut batches = Vec::new();
     // Schema and batches come apart, and are a stream of Arrow together.
@@ -255,4 +260,48 @@ fn garbled(label: &str, what: &str) -> ConnectorError {
         format!("{label}: the Storage Read API gave {what}; nothing of this read is used"),
     )
     .with_hint("is there a proxy that changes answers? If not, report this")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use arrow::array::Int64Array;
+    use arrow::datatypes::{DataType, Field, Schema};
+    use arrow::ipc::writer::StreamWriter;
+
+    use super::*;
+
+    /// Schema and batch of so many rows, as the messages they come in.
+    fn messages(rows: i64) -> (Buffer, Vec<u8>) {
+        let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false)]));
+        let array = Int64Array::from_iter_values(0..rows);
+        let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(array)]).unwrap();
+        let mut writer = StreamWriter::try_new(Vec::new(), &schema).unwrap();
+        let first = writer.get_ref().len();
+        writer.write(&batch).unwrap();
+        let bytes = writer.get_ref();
+        (Buffer::from(&bytes[..first]), bytes[first..].to_vec())
+    }
+
+    fn rows(schema: &Buffer, message: &[u8], declared: u64) -> Result<usize, ArrowError> {
+        let batches = batches_of(schema, message.to_vec(), declared)?;
+        Ok(batches.iter().map(RecordBatch::num_rows).sum())
+    }
+
+    #[test]
+    fn a_message_is_its_rows_whole_or_an_error() {
+        let (schema, message) = messages(1_000);
+        assert_eq!(rows(&schema, &message, 1_000).unwrap(), 1_000);
+        for end in [1, 8, message.len() / 2, message.len() - 1] {
+            assert!(rows(&schema, &message[..end], 1_000).is_err(), "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn messages_without_rows_are_signs_of_life() {
+        let (schema, message) = messages(0);
+        assert_eq!(rows(&schema, &message, 0).unwrap(), 0);
+        assert_eq!(rows(&schema, &[], 0).unwrap(), 0);
+    }
 }

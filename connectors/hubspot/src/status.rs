@@ -16,14 +16,23 @@ const WINDOW: Duration = Duration::from_secs(10);
 
 /// HubSpot's id of the exchange, from the headers.
 pub(crate) fn correlation(response: &HttpResponse) -> Option<&str> {
-    response.header("x-hubspot-correlation-id")
+    response
+        .header("x-hubspot-correlation-id")
+        .filter(|id| is_plain(id))
+}
+
+/// Whether it looks like an id: it is logged and kept, and a proxy may have put anything there.
+fn is_plain(id: &str) -> bool {
+    id.len() <= 64
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 /// HubSpot's id of the exchange, from headers or body.
 pub(crate) fn correlation_of(response: &HttpResponse, body: &Json) -> Option<String> {
-    let id = correlation(response).or_else(|| body.get("correlationId")?.as_str())?;
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    (id.len() <= 64 && id.bytes().all(plain)).then(|| id.to_owned())
+    let told = || body.get("correlationId")?.as_str().filter(|id| is_plain(id));
+    correlation(response).or_else(told).map(str::to_owned)
 }
 
 /// What the headers say about the limits.

@@ -16,8 +16,9 @@ use super::{MEMORY, Section, SpillError};
 /// Read buffer of each sorted run while they are merged.
 const RUN_BUFFER: usize = 128 << 10;
 
-/// Rows a merging thread hands over in one go, and how often it may before they are taken.
+/// Rows a merging thread hands over in one go, their bytes, and how often it may before they are taken.
 const CHUNK: usize = 512;
+const CHUNK_BYTES: usize = 1 << 20;
 const CHUNKS_AHEAD: usize = 2;
 
 /// Rows packed already, by whichever thread made them.
@@ -210,7 +211,15 @@ where
         let (sender, chunks) = mpsc::sync_channel(CHUNKS_AHEAD);
         let work = move || {
             loop {
-                let chunk: Vec<_> = std::iter::from_fn(|| merge.next()).take(CHUNK).collect();
+                let mut chunk = Vec::with_capacity(CHUNK);
+                let mut bytes = 0;
+                while chunk.len() < CHUNK
+                    && bytes < CHUNK_BYTES
+                    && let Some((row, size)) = merge.next()
+                {
+                    chunk.push(row);
+                    bytes += size;
+                }
                 // Nobody listens any more when the run was given up.
                 if chunk.is_empty() || sender.send(chunk).is_err() {
                     return;
@@ -309,11 +318,12 @@ impl Merge {
         Ok(merge)
     }
 
-    fn next<T: DeserializeOwned>(&mut self) -> Option<Result<T, SpillError>> {
+    /// The next row, and how many bytes it is packed.
+    fn next<T: DeserializeOwned>(&mut self) -> Option<(Result<T, SpillError>, usize)> {
         let mut head = self.heads.peek_mut()?;
         let at = head.0.1;
         let run = &mut self.runs[at];
-        let row = postcard::from_bytes(&run.row).map_err(SpillError::from);
+        let (row, size) = (postcard::from_bytes(&run.row), run.row.len());
         match run.advance() {
             Ok(Some(key)) => *head = Reverse((key, at)),
             Ok(None) => {
@@ -321,10 +331,10 @@ impl Merge {
             }
             Err(reason) => {
                 drop(head);
-                return Some(Err(self.failed(reason)));
+                return Some((Err(self.failed(reason)), size));
             }
         }
-        Some(row)
+        Some((row.map_err(SpillError::from), size))
     }
 
     fn failed(&self, reason: std::io::Error) -> SpillError {
