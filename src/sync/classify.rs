@@ -285,7 +285,9 @@ impl<'a> Classifier<'a> {
         let of = |prints: &[Print], field: &u16| prints.get(usize::from(*field)).copied().unwrap_or(0);
         let moved = |field: &u16| of(&before, field) != of(&record.prints, field);
         if self.matches.iter().any(moved) {
-            self.plan.held.stays(self.matches.iter().map(|field| of(&before, field)));
+            self.plan
+                .held
+                .stays(self.matches.iter().map(|field| of(&before, field)));
         }
     }
 
