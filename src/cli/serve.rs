@@ -13,7 +13,7 @@ use super::failure::Failure;
 use super::open;
 use super::output::{Output, counted};
 use super::stop::Stop;
-use crate::daemon::{Daemon, DaemonError, Edition, Settings};
+use crate::daemon::{Daemon, DaemonError, Edition, Settings, TICK};
 use crate::deliver::{Policy, SystemClock};
 use crate::http::{self, App, Listener, Metrics};
 use crate::project::Interval;
@@ -101,6 +101,7 @@ pub(crate) async fn run(
         policy: Policy::default(),
         // Jitter must differ between processes; what is planned and sent does not depend on it.
         seed: rand::random(),
+        tick: TICK,
         workers: workers.handle().clone(),
         grace: args.grace,
         exchange: Arc::new(network),

@@ -92,6 +92,7 @@ pub(super) const RUNS: &[Code] = &[
     code("job_open", "The row is in a job that is not settled yet.", "Nothing: the next run asks for it first."),
     code("no_progress", "The destination keeps answering for the row without accepting anything.", "Look at the record there; then `outflow rejects retry SYNC KEY`."),
     code("stale_remote", "The record's address is stale again and again.", "Look at the record there; then `outflow rejects retry SYNC KEY`."),
+    code("match_value_held", "The row's new match value is still that of another record, which could not be given its own new value or removed yet.", "Nothing, unless it stays: then look at the other record's reject."),
     code("sent_unanswered", "The row was sent, and nobody knows whether it arrived.", "For events say `outflow rejects retry SYNC KEY` or `… arrived …`; other rows are settled by the next run."),
     code("cannot_cast", "A value cannot be turned into what `as:` says, so the row is refused.", "Mend the value or the mapping; the row is tried again when it changes."),
     code("null_value", "A value is NULL, and the mapping says `null: fail`.", "Fill it in the model, or change `null:`."),

@@ -30,8 +30,8 @@ use crate::sync::quota::Quotas;
 use crate::sync::report::RunReport;
 use crate::sync::run::Runner;
 
-/// How often the files are looked at, and the longest sleep: a machine that slept is noticed.
-const TICK: Duration = Duration::from_secs(2);
+/// The usual [`Settings::tick`].
+pub const TICK: Duration = Duration::from_secs(2);
 
 /// How long runs that were given up are waited for.
 const LAST_MOMENT: Duration = Duration::from_secs(1);
@@ -55,6 +55,8 @@ pub struct Settings {
     pub policy: Policy,
     /// Makes jitter of retries reproducible.
     pub seed: u64,
+    /// How often the files are looked at, and the longest sleep: a machine that slept is noticed.
+    pub tick: Duration,
     /// Where runs run: they use whole threads for a while, which must not be those that answer requests.
     pub workers: tokio::runtime::Handle,
     /// How long runs may settle what is in flight when the daemon stops.
@@ -194,12 +196,13 @@ impl Daemon {
         };
         let mut messages = JoinSet::new();
         messages.spawn(messenger.run());
-        let mut next_look = Instant::now() + TICK;
+        let tick = self.settings.tick;
+        let mut next_look = Instant::now() + tick;
         self.reporting.begin(Arc::clone(&self.edition.borrow().project));
         loop {
             // By the clock, not by the sleep below: who asks for something often must not keep it away.
             if Instant::now() >= next_look {
-                next_look = Instant::now() + TICK;
+                next_look = Instant::now() + tick;
                 if self.files.changed() {
                     self.reload();
                 }
@@ -213,7 +216,7 @@ impl Daemon {
                 }
                 due = self.timetable.next_ms(now_ms).map(|next| {
                     Instant::now()
-                        + Duration::from_millis(next.saturating_sub(now_ms).unsigned_abs()).min(TICK)
+                        + Duration::from_millis(next.saturating_sub(now_ms).unsigned_abs()).min(tick)
                 });
             }
             let wake = due.map_or(next_look, |due| due.min(next_look));

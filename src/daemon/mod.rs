@@ -27,7 +27,7 @@ pub mod timetable;
 mod waiting;
 mod watchman;
 
-pub use driver::{Daemon, DaemonError, Listener, Settings};
+pub use driver::{Daemon, DaemonError, Listener, Settings, TICK};
 pub use edition::{Broken, Edition};
 pub use handle::{AskError, Handle, HookedSync, Reloaded};
 pub use live::{Ended, Live, LiveRun, Phase, Stage};

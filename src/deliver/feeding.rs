@@ -3,9 +3,9 @@
 
 use outflow_sdk::destination::Operation;
 use outflow_sdk::value::Value;
-use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::mpsc;
 
+use super::off_worker::has_workers;
 use super::{Feed, FeedError};
 
 /// Operations read in one go, bytes of their text, and how often before they are taken.
@@ -44,13 +44,12 @@ enum Then {
 impl Feeding {
     /// Begins to read. Call it inside a tokio runtime.
     pub(super) fn new(feed: Box<dyn Feed>) -> Self {
-        let way = match Handle::current().runtime_flavor() {
-            RuntimeFlavor::CurrentThread => Way::Here(feed),
-            _ => {
-                let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
-                tokio::task::spawn_blocking(move || read_ahead(feed, &sender));
-                Way::Ahead(chunks)
-            }
+        let way = if has_workers() {
+            let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
+            tokio::task::spawn_blocking(move || read_ahead(feed, &sender));
+            Way::Ahead(chunks)
+        } else {
+            Way::Here(feed)
         };
         Self {
             way,

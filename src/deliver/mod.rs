@@ -59,7 +59,7 @@ pub use account::{Account, AccountSnapshot, Accounts};
 pub use ask::ask;
 pub use clock::{Clock, SystemClock, VirtualClock};
 pub use job::{JobResult, OpenJob, Resumed, resume};
-pub use off_worker::off_worker;
+pub use off_worker::{has_workers, off_worker};
 pub use policy::Policy;
 pub use preview::{Audience, Preview, preview};
 pub use slowest::{SlowRequest, Slowest};

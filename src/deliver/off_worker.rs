@@ -6,8 +6,16 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 ///
 /// On one thread there is nobody to hand the other tasks to; simulations rely on the order.
 pub fn off_worker<T>(work: impl FnOnce() -> T) -> T {
-    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
-        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
-        _ => work(),
+    if has_workers() {
+        tokio::task::block_in_place(work)
+    } else {
+        work()
     }
+}
+
+/// Whether this runtime has several threads. Where it has one, work is done in place: then it takes no
+/// virtual time, and simulations repeat themselves.
+pub fn has_workers() -> bool {
+    let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
+    matches!(flavor, Ok(RuntimeFlavor::MultiThread))
 }

@@ -12,6 +12,7 @@ use outflow_sdk::value::Value;
 
 use super::diff::{Change, acknowledged, diff_row};
 use super::error::RunError;
+use super::held::HeldValues;
 use super::map::Record;
 use super::packed::PackedValues;
 use super::plan::{Immediate, Plan, Planned, PlannedRow, Waves};
@@ -115,6 +116,7 @@ impl<'a> Classifier<'a> {
                 known,
                 duplicate_keys: Vec::new(),
                 null_key_rows: scan.null_key_rows.clone(),
+                held: HeldValues::default(),
             },
             context,
             filter,
@@ -189,6 +191,7 @@ impl<'a> Classifier<'a> {
         if let Some(fault) = &record.fault {
             let field = self.fields.get(usize::from(fault.field)).cloned();
             self.plan.tally.rejected += 1;
+            self.stays(&record, stored.as_ref());
             if reject
                 .as_ref()
                 .is_some_and(|reject| reject.print == record.print && reject.code == fault.code)
@@ -235,6 +238,7 @@ impl<'a> Classifier<'a> {
                 RejectClass::Suppressed => self.plan.tally.suppressed += 1,
                 _ => self.plan.tally.rejected += 1,
             }
+            self.stays(&record, stored.as_ref());
             if reject.key_text.is_empty() {
                 self.name(reject.clone(), &record)?;
             }
@@ -272,6 +276,19 @@ impl<'a> Classifier<'a> {
             self.plan.rows.writes.push(&row)?;
         }
         Ok(())
+    }
+
+    /// A known row that is not sent keeps the match value its record has, if the model says another.
+    fn stays(&mut self, record: &Record, stored: Option<&StoredRow>) {
+        let Some(stored) = stored else { return };
+        let before = acknowledged(&self.fields, stored, &self.layouts);
+        let of = |prints: &[Print], field: &u16| prints.get(usize::from(*field)).copied().unwrap_or(0);
+        let moved = |field: &u16| of(&before, field) != of(&record.prints, field);
+        if self.matches.iter().any(moved) {
+            self.plan
+                .held
+                .stays(self.matches.iter().map(|field| of(&before, field)));
+        }
     }
 
     /// A row whose refusal was learned of without its key, from a job of an earlier process, gets what
@@ -401,6 +418,9 @@ impl<'a> Classifier<'a> {
             })?;
             return Ok(());
         }
+        let acknowledged = acknowledged(&self.fields, &stored, &self.layouts);
+        let of = |field: &u16| acknowledged.get(usize::from(*field)).copied().unwrap_or(0);
+        self.plan.held.leaves(self.matches.iter().map(of));
         let reject = self.open_reject(stored.key)?;
         if let Some(reject) = &reject
             && self.sleeps(reject, 0)
@@ -414,7 +434,6 @@ impl<'a> Classifier<'a> {
         }
         self.plan.remove += 1;
         let (values, pending) = self.clearing(rule, &stored);
-        let acknowledged = acknowledged(&self.fields, &stored, &self.layouts);
         self.plan.rows.removals.push(&PlannedRow {
             key: stored.key,
             key_text: stored.key_text.unwrap_or_default(),
@@ -471,7 +490,8 @@ impl<'a> Classifier<'a> {
     }
 }
 
-fn match_numbers(sync: &SyncSpec) -> Vec<u16> {
+/// Numbers of the fields that identify records.
+pub(super) fn match_numbers(sync: &SyncSpec) -> Vec<u16> {
     (0u16..)
         .zip(&sync.fields)
         .filter(|(_, field)| sync.match_fields.contains(&field.field))

@@ -5,24 +5,22 @@ mod jobs;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use outflow_sdk::destination::{Effect, Mode, Operation, Rejection};
 use outflow_sdk::print::{KeyHash, Print, Printer};
 use outflow_sdk::value::Value;
-use tokio::sync::oneshot;
 
-use super::classify::match_text;
+use super::classify::{match_numbers, match_text};
+use super::committer::Committer;
+use super::held::HeldValues;
 use super::plan::{Planned, PlannedRow};
 use crate::deliver::{AcceptedJob, Clock, Fate, Feed, FeedError, JobNumber, Ledger, LedgerError, Settled};
 use crate::project::SyncSpec;
 use crate::state::{
     Attempt, Changes, FilterChange, Reject, RejectClass, RunId, Store, StoredRow, SyncId, Tally, WHEN_ASKED,
 };
-
-/// Most batches written in one transaction.
-const GROUP: usize = 32;
 
 /// Most filter changes remembered; beyond, the filter is rebuilt from the store.
 pub(crate) const FILTER_CHANGES: usize = 250_000;
@@ -53,6 +51,8 @@ pub struct Settlement {
     pub generation: Option<u64>,
     /// In how many records each field got another value, in mapping order.
     pub fields: Vec<u64>,
+    /// Match values of records that were to get another one and did not.
+    pub held: HeldValues,
 }
 
 /// Writes what became of each row.
@@ -63,10 +63,12 @@ pub struct RunLedger {
     schema_print: u64,
     printer: Printer,
     keep_key_text: bool,
+    /// Numbers of the fields that identify records.
+    matches: Vec<u16>,
     clock: Arc<dyn Clock>,
     under_way: Mutex<HashMap<u64, UnderWay>>,
     settlement: Mutex<Settlement>,
-    committer: Mutex<Option<mpsc::SyncSender<Batch>>>,
+    committer: Mutex<Option<Committer>>,
     jobs: AtomicU64,
 }
 
@@ -88,19 +90,13 @@ pub struct RunFacts {
     pub first_job: JobNumber,
 }
 
-struct Batch {
-    changes: Changes,
-    done: oneshot::Sender<Result<u64, LedgerError>>,
-}
-
 impl RunLedger {
-    /// A ledger that writes to `store` from a thread of its own.
+    /// A ledger that writes to `store`. Call it inside a tokio runtime.
     pub fn new(facts: RunFacts, store: Arc<Store>, clock: Arc<dyn Clock>) -> Self {
-        let (sender, batches) = mpsc::sync_channel::<Batch>(256);
-        let id = facts.id;
         let printer = store.printer();
-        tokio::task::spawn_blocking(move || commit_batches(&store, id, &batches));
+        let committer = Committer::start(store, facts.id);
         Self {
+            matches: match_numbers(&facts.sync),
             sync: facts.sync,
             run: facts.run,
             layout: facts.layout,
@@ -113,7 +109,7 @@ impl RunLedger {
                 filter: Some(Vec::new()),
                 ..Settlement::default()
             }),
-            committer: Mutex::new(Some(sender)),
+            committer: Mutex::new(Some(committer)),
             jobs: AtomicU64::new(facts.first_job),
         }
     }
@@ -145,9 +141,9 @@ impl RunLedger {
     }
 
     async fn written(&self, changes: Changes) -> Result<u64, LedgerError> {
-        let wait = self.commit(changes)?;
-        wait.await
-            .map_err(|_| LedgerError("the state's writer has stopped".into()))?
+        let committer = locked(&self.committer).clone();
+        let committer = committer.ok_or_else(|| LedgerError("the run is over".into()))?;
+        committer.commit(changes).await
     }
 
     /// The operations as rows in doubt.
@@ -217,18 +213,6 @@ impl RunLedger {
         }
     }
 
-    fn commit(&self, changes: Changes) -> Result<oneshot::Receiver<Result<u64, LedgerError>>, LedgerError> {
-        let (done, wait) = oneshot::channel();
-        let sender = locked(&self.committer)
-            .clone()
-            .ok_or_else(|| LedgerError("the run is over".into()))?;
-        // The channel is bounded by the requests in flight, so this does not block for long.
-        sender
-            .send(Batch { changes, done })
-            .map_err(|_| LedgerError("the state's writer has stopped".into()))?;
-        Ok(wait)
-    }
-
     /// What the settled operations change, and what they add to the tally, the filter and the fields.
     fn digest(&self, settled: Vec<Settled>) -> Digest<'_> {
         let mut digest = Digest {
@@ -239,6 +223,7 @@ impl RunLedger {
             tally: Tally::default(),
             filter: Vec::new(),
             fields: vec![0; self.sync.fields.len()],
+            held: HeldValues::default(),
         };
         // Taken out first: whoever announces the next rows need not wait for all the hashing.
         let mut rows: Vec<Option<UnderWay>> = {
@@ -269,6 +254,7 @@ impl Ledger for RunLedger {
             tally,
             filter,
             fields,
+            held,
             ..
         } = self.digest(settled);
         changes.finished = finished.map(|number| self.job_id(number)).into_iter().collect();
@@ -280,6 +266,7 @@ impl Ledger for RunLedger {
             let mut settlement = locked(&self.settlement);
             settlement.tally.add(&tally);
             settlement.generation = settlement.generation.max(generation);
+            settlement.held.extend(held);
             settlement.fields.resize(fields.len(), 0);
             for (sum, more) in settlement.fields.iter_mut().zip(&fields) {
                 *sum += more;
@@ -317,29 +304,6 @@ impl Ledger for RunLedger {
     }
 }
 
-/// Writes waiting batches together until the ledger is dropped.
-fn commit_batches(store: &Store, id: SyncId, batches: &mpsc::Receiver<Batch>) {
-    while let Ok(first) = batches.recv() {
-        let mut group = vec![first];
-        while group.len() < GROUP {
-            match batches.try_recv() {
-                Ok(batch) => group.push(batch),
-                Err(_) => break,
-            }
-        }
-        let changes: Vec<&Changes> = group.iter().map(|batch| &batch.changes).collect();
-        let result = store.commit(id, &changes);
-        for batch in group {
-            let answer = match &result {
-                Ok(generation) => Ok(*generation),
-                Err(error) => Err(LedgerError(error.to_string().into())),
-            };
-            // Nobody waits any more when the run was dropped.
-            let _ = batch.done.send(answer);
-        }
-    }
-}
-
 struct Digest<'a> {
     ledger: &'a RunLedger,
     now_ms: i64,
@@ -349,10 +313,14 @@ struct Digest<'a> {
     tally: Tally,
     filter: Vec<FilterChange>,
     fields: Vec<u64>,
+    held: HeldValues,
 }
 
 impl Digest<'_> {
     fn one(&mut self, row: &mut UnderWay, settled: &Settled) {
+        if !matches!(settled.fate, Fate::Applied { .. }) {
+            self.stays(row, &settled.operation);
+        }
         match &settled.fate {
             Fate::Applied {
                 effect,
@@ -495,6 +463,15 @@ impl Digest<'_> {
                 *print = now;
                 *sum += 1;
             }
+        }
+    }
+
+    /// A known row that was to get another match value, and of which nobody knows that it did.
+    fn stays(&mut self, row: &UnderWay, operation: &Operation) {
+        let matches = &self.ledger.matches;
+        if row.planned == Planned::Update && operation.pending.iter().any(|field| matches.contains(field)) {
+            let of = |field: &u16| row.prints.get(usize::from(*field)).copied().unwrap_or(0);
+            self.held.stays(matches.iter().map(of));
         }
     }
 

@@ -7,6 +7,7 @@ use outflow_sdk::destination::{Action, Operation, Removed};
 use outflow_sdk::print::{KeyHash, Print};
 use serde::{Deserialize, Serialize};
 
+use super::held::HeldValues;
 use super::packed::{self, PackedValues};
 use super::spill::{Sequence, SpillError};
 use crate::state::{Reject, StoredRow, Tally};
@@ -169,6 +170,8 @@ pub struct Plan {
     pub duplicate_keys: Vec<String>,
     /// Where the first rows without a key stand in the model.
     pub null_key_rows: Vec<u64>,
+    /// Match values that rows of this plan may want, and that are not free.
+    pub held: HeldValues,
 }
 
 impl Plan {

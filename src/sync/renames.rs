@@ -70,7 +70,8 @@ impl Renames {
     }
 }
 
-fn joined(mut prints: impl Iterator<Item = Print>) -> Print {
+/// One print for a match value of several fields.
+pub(super) fn joined(mut prints: impl Iterator<Item = Print>) -> Print {
     let first = prints.next().unwrap_or(0);
     prints.fold(first, |joined, print| joined.rotate_left(7) ^ print)
 }

@@ -12,6 +12,7 @@ use tracing::Instrument;
 use super::asked::AskedKeys;
 use super::classify::keeps_key_text;
 use super::error::RunError;
+use super::held::HeldValues;
 use super::ledger::{FILTER_CHANGES, PlanFeed, RunFacts, RunLedger};
 use super::plan::{Immediate, Plan, PlannedRow, Waves};
 use super::prepare::{Prepared, Stage, mapping_print};
@@ -55,6 +56,8 @@ pub(super) struct Course {
     pub(super) resumes_in: Option<Duration>,
     duplicate_keys: Vec<String>,
     null_key_rows: Vec<u64>,
+    /// Match values that are not free for other rows.
+    pub(super) held: HeldValues,
 }
 
 impl Runner {
@@ -202,6 +205,7 @@ impl Runner {
         course.removals = plan.remove + plan.asleep;
         course.duplicate_keys = std::mem::take(&mut plan.duplicate_keys);
         course.null_key_rows = std::mem::take(&mut plan.null_key_rows);
+        course.held = std::mem::take(&mut plan.held);
         tracing::info!(
             read = plan.tally.read,
             create = plan.create,
@@ -331,11 +335,18 @@ impl Runner {
             writes,
             removals,
         } = waves;
+        let schema_print = binding.schema_print() ^ mapping_print(facts.sync);
         for rows in renames.into_iter().chain([writes]) {
-            left -= rows.len();
-            let outcome = self
-                .deliver(facts, &binding, rows, course, filter, generation)
-                .await;
+            let all = rows.len();
+            let held_back = || self.hold_back(facts, schema_print, rows, course, generation);
+            let outcome = match off_worker(held_back) {
+                Ok(rows) => {
+                    left -= all;
+                    self.deliver(facts, &binding, rows, course, filter, generation)
+                        .await
+                }
+                Err(error) => Err(error),
+            };
             if outcome.is_err() || course.deferred {
                 course.tally.deferred += left;
                 return outcome;
@@ -470,6 +481,7 @@ impl Runner {
             *sum += more;
         }
         self.quotas.save(destination.as_ref(), &account)?;
+        course.held.extend(settlement.held);
         *generation = (*generation).max(settlement.generation);
         match (filter.as_mut(), settlement.filter) {
             (Some(known), Some(more)) => known.extend(more),
@@ -529,10 +541,10 @@ pub(super) async fn asked(mut stop: watch::Receiver<bool>) {
     }
 }
 
-struct Facts<'a> {
-    sync: &'a Arc<SyncSpec>,
+pub(super) struct Facts<'a> {
+    pub(super) sync: &'a Arc<SyncSpec>,
     run: RunId,
-    state: &'a SyncState,
+    pub(super) state: &'a SyncState,
     layout: u32,
     operations: u64,
 }

@@ -12,6 +12,7 @@ mod bench_project;
 mod changes;
 mod events;
 mod faults;
+mod held;
 mod jobs;
 mod keyed;
 mod keyed_sqlite;
