@@ -11,7 +11,7 @@ use super::{Feed, FeedError};
 /// Operations read in one go, bytes of their text, and how often before they are taken.
 const CHUNK: usize = 256;
 const CHUNK_BYTES: usize = 1 << 20;
-const CHUNKS_AHEAD: usize = 4;
+const CHUNKS_AHEAD: usize = 2;
 
 /// The feed of a delivery.
 pub(super) struct Feeding {
@@ -148,7 +148,7 @@ fn read_ahead(mut feed: Box<dyn Feed>, chunks: &mpsc::Sender<Chunk>) {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
 
     use std::sync::Arc;
 

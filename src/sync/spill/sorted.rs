@@ -17,9 +17,9 @@ use super::{MEMORY, Section, SpillError};
 const RUN_BUFFER: usize = 128 << 10;
 
 /// Rows a merging thread hands over in one go, their bytes, and how often it may before they are taken.
-const CHUNK: usize = 512;
+const CHUNK: usize = 256;
 const CHUNK_BYTES: usize = 1 << 20;
-const CHUNKS_AHEAD: usize = 2;
+const CHUNKS_AHEAD: usize = 1;
 
 /// Rows packed already, by whichever thread made them.
 #[derive(Default)]
