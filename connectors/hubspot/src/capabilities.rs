@@ -21,7 +21,7 @@ pub(crate) const OBJECTS: [ObjectKind; 3] = [
 ];
 
 /// Inputs HubSpot takes in one batch.
-const BATCH_ROWS: usize = 100;
+pub(crate) const BATCH_ROWS: usize = 100;
 /// Record ids in one membership request. HubSpot states no maximum; thousands are reported to work.
 const MEMBERSHIP_ROWS: usize = 500;
 /// Largest body we build, in bytes. HubSpot states no maximum; a megabyte is known to be fine.

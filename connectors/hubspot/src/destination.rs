@@ -104,6 +104,7 @@ impl Destination for HubSpot {
                 .collect(),
             schema: &schema,
             create_missing,
+            to_create: Vec::new(),
             problems: Vec::new(),
             print: Vec::new(),
         };
@@ -129,6 +130,7 @@ struct Binder<'a> {
     by_name: HashMap<&'a str, &'a Property>,
     schema: &'a Schema,
     create_missing: bool,
+    to_create: Vec<Property>,
     problems: Vec<FieldProblem>,
     /// What the schema print is taken of.
     print: Vec<u8>,
@@ -147,14 +149,32 @@ impl Binder<'_> {
         for field in &spec.fields {
             let bound = match field.name.strip_prefix(FIELD_PREFIX) {
                 Some(wanted) => self.list(field, wanted).await?,
-                None => self.property(field).await?,
+                None => self.property(field),
             };
             fields.push(bound);
         }
         let required = &self.schema.required_properties;
         self.problems
             .extend(checks::completeness(spec, self.object, required));
+        // A mapping that stops the sync for another reason leaves nothing behind in the account.
+        if self.problems.iter().all(|problem| problem.warning) {
+            self.create().await?;
+        }
         Ok(fields)
+    }
+
+    async fn create(&self) -> Result<(), ConnectorError> {
+        let group = self.group();
+        properties::create(self.client, self.object, &self.to_create, &group).await?;
+        for property in &self.to_create {
+            tracing::info!(
+                object = self.object.name,
+                property = property.name,
+                group,
+                "created a HubSpot property"
+            );
+        }
+        Ok(())
     }
 
     async fn list(&mut self, field: &MappedField, wanted: &str) -> Result<BoundField, ConnectorError> {
@@ -167,11 +187,11 @@ impl Binder<'_> {
         Ok(BoundField::membership(&field.name, id))
     }
 
-    async fn property(&mut self, field: &MappedField) -> Result<BoundField, ConnectorError> {
+    fn property(&mut self, field: &MappedField) -> BoundField {
         let is_key = self.spec.match_fields.contains(&field.name);
         let property = match self.by_name.get(field.name.as_str()) {
             Some(property) => (*property).clone(),
-            None => self.missing(field, is_key).await?,
+            None => self.missing(field, is_key),
         };
         let kind = if property.kind.is_empty() {
             Kind::Text
@@ -183,27 +203,20 @@ impl Binder<'_> {
         self.note(&[&property.name, &property.kind, &property.field_type]);
         self.note(&property.options().collect::<Vec<_>>());
         self.note(&[property.unwritable().unwrap_or_default()]);
-        Ok(BoundField::property(&field.name, kind))
+        BoundField::property(&field.name, kind)
     }
 
-    /// A property the account does not have: created when that is wanted, else a problem.
-    async fn missing(&mut self, field: &MappedField, is_key: bool) -> Result<Property, ConnectorError> {
+    /// A property the account does not have: to be created when that is wanted, else a problem.
+    fn missing(&mut self, field: &MappedField, is_key: bool) -> Property {
         let planned = Property::planned(&field.name, field.value_type, is_key);
         let creates = self.options.create_fields;
         let problem = checks::missing_property(self.object, &field.name, self.known, creates);
-        if !(problem.warning && self.create_missing) {
+        if problem.warning && self.create_missing {
+            self.to_create.push(planned.clone());
+        } else {
             self.problems.push(problem);
-            return Ok(planned);
         }
-        let group = self.group();
-        properties::create(self.client, self.object, &planned, &group).await?;
-        tracing::info!(
-            object = self.object.name,
-            property = field.name,
-            group,
-            "created a HubSpot property"
-        );
-        Ok(planned)
+        planned
     }
 
     /// The group new properties belong to.

@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 
 use outflow_sdk::destination::{Field, FieldType};
+use outflow_sdk::http::HttpResponse;
 use outflow_sdk::{ConnectorError, ErrorKind};
 use serde::{Deserialize, Serialize};
 
-use crate::capabilities::ObjectType;
+use crate::capabilities::{BATCH_ROWS, ObjectType};
 use crate::client::Client;
 use crate::values::{Kind, MAX_TEXT};
 
@@ -243,31 +244,73 @@ const YES_NO: [NewOption; 2] = [
     },
 ];
 
-/// Creates one property; one that appeared meanwhile is as good.
+impl<'a> NewProperty<'a> {
+    fn of(property: &'a Property, group: &'a str) -> Self {
+        NewProperty {
+            name: &property.name,
+            label: &property.label,
+            kind: &property.kind,
+            field_type: &property.field_type,
+            group_name: group,
+            has_unique_value: property.is_unique(),
+            options: if property.kind == "bool" { &YES_NO } else { &[] },
+        }
+    }
+}
+
+/// Creates properties, a hundred a request; those that appeared meanwhile are as good.
 ///
 /// # Errors
-/// `Config` when HubSpot refuses the definition, else as the exchange went.
+/// `Config` when HubSpot refuses a definition, else as the exchange went.
 pub(crate) async fn create(
+    client: &Client,
+    object: &ObjectType,
+    properties: &[Property],
+    group: &str,
+) -> Result<(), ConnectorError> {
+    for some in properties.chunks(BATCH_ROWS) {
+        if some.len() > 1 && create_together(client, object, some, group).await? {
+            continue;
+        }
+        for property in some {
+            create_one(client, object, property, group).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether HubSpot created all of them. If not, some may be there by now, or one is refused: each by itself
+/// tells.
+async fn create_together(
+    client: &Client,
+    object: &ObjectType,
+    properties: &[Property],
+    group: &str,
+) -> Result<bool, ConnectorError> {
+    #[derive(Serialize)]
+    struct Batch<'a> {
+        inputs: Vec<NewProperty<'a>>,
+    }
+    let inputs = properties.iter().map(|one| NewProperty::of(one, group));
+    let batch = Batch {
+        inputs: inputs.collect(),
+    };
+    let path = format!("{}/batch/create", path(client, object));
+    let response = post(client, &path, &batch).await?;
+    match response.status {
+        200 | 201 => Ok(true),
+        207 | 400 | 404 | 405 | 409 => Ok(false),
+        _ => Err(client.unusable(&response)),
+    }
+}
+
+async fn create_one(
     client: &Client,
     object: &ObjectType,
     property: &Property,
     group: &str,
 ) -> Result<(), ConnectorError> {
-    let body = NewProperty {
-        name: &property.name,
-        label: &property.label,
-        kind: &property.kind,
-        field_type: &property.field_type,
-        group_name: group,
-        has_unique_value: property.is_unique(),
-        options: if property.kind == "bool" { &YES_NO } else { &[] },
-    };
-    let body = serde_json::to_vec(&body)
-        .map_err(|error| ConnectorError::new(ErrorKind::Internal, "hubspot_encoding", error.to_string()))?;
-    let path = format!("{}/{}", client.version.path("crm/properties"), object.name);
-    let response = client
-        .call("POST", &path, "application/json", body.into())
-        .await?;
+    let response = post(client, &path(client, object), &NewProperty::of(property, group)).await?;
     match response.status {
         200..=299 | 409 => Ok(()),
         400 => Err(ConnectorError::config(
@@ -277,6 +320,16 @@ pub(crate) async fn create(
         .with_hint("check that the group exists (`group:` names another) and that the account may have more properties")),
         _ => Err(client.unusable(&response)),
     }
+}
+
+fn path(client: &Client, object: &ObjectType) -> String {
+    format!("{}/{}", client.version.path("crm/properties"), object.name)
+}
+
+async fn post(client: &Client, path: &str, body: &impl Serialize) -> Result<HttpResponse, ConnectorError> {
+    let body = serde_json::to_vec(body)
+        .map_err(|error| ConnectorError::new(ErrorKind::Internal, "hubspot_encoding", error.to_string()))?;
+    client.call("POST", path, "application/json", body.into()).await
 }
 
 #[cfg(test)]

@@ -69,8 +69,13 @@ async fn missing_properties_are_created_only_when_asked_and_only_by_a_run() {
         "{:?}",
         calls(&twin)
     );
-    let binding = bind(&twin, mapping()).await;
+    let binding = hubspot(&twin).bind(mapping(), true).await.unwrap();
     assert!(binding.problems().is_empty());
+    let created: Vec<_> = calls(&twin)
+        .into_iter()
+        .filter(|call| !call.starts_with("GET "))
+        .collect();
+    assert_eq!(created.len(), 1, "all in one request: {created:?}");
     let mut row = write(1, &["ann@example.com"]);
     row.record = Arc::from([
         Some(Value::text("ann@example.com")),
@@ -89,6 +94,36 @@ async fn missing_properties_are_created_only_when_asked_and_only_by_a_run() {
     let fields = hubspot(&twin).describe("contacts").await.unwrap();
     let created = fields.iter().find(|field| field.name == "ltv").unwrap();
     assert_eq!((created.field_type, created.writable), (FieldType::Number, true));
+}
+
+#[tokio::test]
+async fn a_mapping_that_is_wrong_elsewhere_creates_nothing() {
+    let twin = twin().await;
+    let mut mapping = spec("contacts", "email", Mode::Upsert, &["email", "ltv", "createdate"]);
+    mapping.options = json!({ "create_fields": true });
+    let binding = hubspot(&twin).bind(mapping, true).await.unwrap();
+    let codes: Vec<_> = binding.problems().iter().map(|problem| problem.code).collect();
+    assert_eq!(codes, ["read_only_field"]);
+    assert!(
+        calls(&twin).iter().all(|call| call.starts_with("GET ")),
+        "{:?}",
+        calls(&twin)
+    );
+}
+
+#[tokio::test]
+async fn a_property_that_is_refused_is_named_and_the_others_are_created() {
+    let twin = twin().await;
+    let names: Vec<String> = ["ltv".to_owned(), "x".repeat(101)].into();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let fields = [&["email"], names.as_slice()].concat();
+    let mut mapping = spec("contacts", "email", Mode::Upsert, &fields);
+    mapping.options = json!({ "create_fields": true });
+    let error = hubspot(&twin).bind(mapping, true).await.err().unwrap();
+    assert_eq!(error.code, "create_field_refused");
+    assert!(error.message.contains("xxx"), "{}", error.message);
+    let fields = hubspot(&twin).describe("contacts").await.unwrap();
+    assert!(fields.iter().any(|field| field.name == "ltv"));
 }
 
 #[tokio::test]
