@@ -1,7 +1,7 @@
 //! Sequence: rows in the order they were set aside.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -83,67 +83,44 @@ impl Sequence {
     /// # Errors
     /// When the temporary file cannot be read.
     pub fn rows<T: DeserializeOwned>(&mut self) -> Result<SequenceRows<'_, T>, SpillError> {
-        let failed = |reason| SpillError::File {
-            folder: self.folder.clone(),
-            reason,
-        };
         let reader: Box<dyn Read + Send + '_> = match &mut self.file {
             None => Box::new(&self.bytes[..]),
             Some(file) => {
-                file.flush().map_err(failed)?;
-                let mut file = file.get_ref();
-                file.seek(SeekFrom::End(0)).map_err(failed)?;
-                let end = file.metadata().map_err(failed)?.len();
-                let section = Section {
-                    file: Arc::new(file.try_clone().map_err(failed)?),
-                    at: 0,
-                    end,
-                };
-                Box::new(BufReader::with_capacity(1 << 20, section))
+                let file = file.flush().and_then(|()| file.get_ref().try_clone());
+                Box::new(whole(file, &self.folder)?)
             }
         };
-        Ok(SequenceRows {
-            reader,
-            left: self.rows,
-            folder: self.folder.clone(),
-            buffer: Vec::new(),
-            row: std::marker::PhantomData,
-        })
+        Ok(SequenceRows::new(reader, self.rows, &self.folder))
     }
-}
 
-impl Sequence {
     /// The rows from the start, for a reader that outlives this borrow.
     ///
     /// # Errors
     /// When the temporary file cannot be read.
     pub fn into_rows<T: DeserializeOwned>(self) -> Result<SequenceRows<'static, T>, SpillError> {
-        let folder = self.folder;
-        let failed = |reason| SpillError::File {
-            folder: folder.clone(),
-            reason,
-        };
         let reader: Box<dyn Read + Send> = match self.file {
             None => Box::new(std::io::Cursor::new(self.bytes)),
             Some(file) => {
-                let file = file.into_inner().map_err(|error| failed(error.into_error()))?;
-                let end = file.metadata().map_err(failed)?.len();
-                let section = Section {
-                    file: Arc::new(file),
-                    at: 0,
-                    end,
-                };
-                Box::new(BufReader::with_capacity(1 << 20, section))
+                let file = file.into_inner().map_err(|error| error.into_error());
+                Box::new(whole(file, &self.folder)?)
             }
         };
-        Ok(SequenceRows {
-            reader,
-            left: self.rows,
-            folder,
-            buffer: Vec::new(),
-            row: std::marker::PhantomData,
-        })
+        Ok(SequenceRows::new(reader, self.rows, &self.folder))
     }
+}
+
+/// Reads a file from its start to its present end, wherever it is being written.
+fn whole(file: std::io::Result<File>, folder: &Path) -> Result<BufReader<Section>, SpillError> {
+    let section = file.and_then(|file| {
+        let end = file.metadata()?.len();
+        let file = Arc::new(file);
+        Ok(Section { file, at: 0, end })
+    });
+    let failed = |reason| SpillError::File {
+        folder: folder.to_owned(),
+        reason,
+    };
+    Ok(BufReader::with_capacity(1 << 20, section.map_err(failed)?))
 }
 
 /// Rows of a [`Sequence`].
@@ -153,6 +130,18 @@ pub struct SequenceRows<'a, T> {
     folder: PathBuf,
     buffer: Vec<u8>,
     row: std::marker::PhantomData<T>,
+}
+
+impl<'a, T> SequenceRows<'a, T> {
+    fn new(reader: Box<dyn Read + Send + 'a>, left: u64, folder: &Path) -> Self {
+        Self {
+            reader,
+            left,
+            folder: folder.to_owned(),
+            buffer: Vec::new(),
+            row: std::marker::PhantomData,
+        }
+    }
 }
 
 impl<T: DeserializeOwned> Iterator for SequenceRows<'_, T> {
