@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use arrow::array::RecordBatch;
+use arrow_array::RecordBatch;
 use jiff::Timestamp;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;

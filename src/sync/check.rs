@@ -1,6 +1,6 @@
 //! Check: credentials, columns and destination fields, asked for real, without reading or writing a row.
 
-use arrow::datatypes::{Field, Schema};
+use arrow_schema::{Field, Schema};
 use jiff::Timestamp;
 use outflow_sdk::destination::FieldProblem;
 use outflow_sdk::print::Printer;

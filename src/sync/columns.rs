@@ -3,17 +3,20 @@
 //! The print of a column is the hot path of a run that changes nothing, so every common Arrow type
 //! has a loop of its own here; [`value_at`] is the slow, general way and must always agree.
 
-use arrow::array::{
-    Array, AsArray, BooleanArray, ByteView, Decimal128Array, GenericStringArray, OffsetSizeTrait,
-    PrimitiveArray, RecordBatch, StringViewArray,
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    ArrowPrimitiveType, Date32Type, Date64Type, Decimal128Type, Decimal256Type, Float32Type, Float64Type,
+    Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Date32Type, Date64Type, Decimal128Type, Decimal256Type, Field, Float32Type,
-    Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type,
-    UInt32Type, UInt64Type, i256,
+use arrow_array::{
+    Array, BooleanArray, Decimal128Array, GenericStringArray, OffsetSizeTrait, PrimitiveArray, RecordBatch,
+    StringViewArray,
 };
-use arrow::util::display::{ArrayFormatter, FormatOptions};
+use arrow_buffer::i256;
+use arrow_cast::display::{ArrayFormatter, FormatOptions};
+use arrow_data::ByteView;
+use arrow_schema::{DataType, Field, TimeUnit};
 use outflow_sdk::destination::FieldType;
 use outflow_sdk::print::{Print, Printer, SHORT_TEXT, add_field, is_plain_view};
 use outflow_sdk::value::{Decimal, Value};
@@ -373,7 +376,7 @@ fn add_views(array: &StringViewArray, printer: Printer, field: u64, rows: &mut [
 }
 
 /// The position of a column by name: exact first, else ignoring case when only one fits.
-pub(crate) fn find_column(batch: &arrow::datatypes::Schema, name: &str) -> ColumnMatch {
+pub(crate) fn find_column(batch: &arrow_schema::Schema, name: &str) -> ColumnMatch {
     if let Some((index, _)) = batch.column_with_name(name) {
         return ColumnMatch::At(index);
     }
@@ -414,7 +417,7 @@ mod tests {
 
     use std::sync::Arc;
 
-    use arrow::array::*;
+    use arrow_array::*;
 
     use super::*;
 
@@ -473,7 +476,7 @@ mod tests {
                 None,
                 Some("longer than twelve bytes, e\u{301}"),
             ])),
-            Arc::new(DictionaryArray::<arrow::datatypes::Int32Type>::from_iter(vec![
+            Arc::new(DictionaryArray::<arrow_array::types::Int32Type>::from_iter(vec![
                 Some("x"),
                 None,
                 Some("y"),

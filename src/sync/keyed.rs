@@ -18,8 +18,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{BooleanArray, RecordBatch};
-use arrow::compute::filter_record_batch;
+use arrow_array::{BooleanArray, RecordBatch};
+use arrow_select::filter::filter_record_batch;
 use futures::StreamExt;
 use jiff::Timestamp;
 use outflow_sdk::destination::Mode;
@@ -249,7 +249,7 @@ impl KeyedReading<'_> {
     fn wanted(
         &self,
         mapping: &Mapping,
-        schema: &arrow::datatypes::Schema,
+        schema: &arrow_schema::Schema,
     ) -> Result<HashMap<KeyHash, Wanted>, RunError> {
         let kinds = mapping.key_kinds(schema).map_err(RunError::Columns)?;
         let mut scratch = Vec::new();

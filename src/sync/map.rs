@@ -4,8 +4,8 @@
 //! each row's key hash and print without building a single value, and, for the few rows that need
 //! it, the row's [`Record`].
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Schema};
+use arrow_array::RecordBatch;
+use arrow_schema::{DataType, Schema};
 use outflow_sdk::destination::{FieldType, MappedField};
 use outflow_sdk::keys::KeyKind;
 use outflow_sdk::print::{KeyHash, Print, Printer, add_field, bind_to_key};
@@ -330,8 +330,9 @@ impl Mapping {
 
     /// The key of every row; none where a part of it is NULL.
     pub(super) fn keys(&self, batch: &RecordBatch, keys: &mut Vec<Option<KeyHash>>) {
-        use arrow::array::{Array, AsArray};
-        use arrow::datatypes::Int64Type;
+        use arrow_array::Array;
+        use arrow_array::cast::AsArray;
+        use arrow_array::types::Int64Type;
 
         let mut scratch = Vec::new();
         if let [at] = self.key[..] {

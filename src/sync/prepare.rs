@@ -273,7 +273,7 @@ impl Stage {
 }
 
 /// What the destination is told about a sync; with the model's columns if they are known.
-pub fn object_spec(sync: &SyncSpec, schema: Option<&arrow::datatypes::Schema>) -> ObjectSpec {
+pub fn object_spec(sync: &SyncSpec, schema: Option<&arrow_schema::Schema>) -> ObjectSpec {
     ObjectSpec {
         sync: sync.name.clone(),
         object: sync.object.clone(),

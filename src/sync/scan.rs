@@ -3,7 +3,7 @@
 use std::num::NonZero;
 use std::path::Path;
 
-use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use futures::StreamExt;
 use outflow_sdk::print::{KeyHash, Print, Printer};
 use outflow_sdk::source::{ReadEvent, ReadReceipt, ReadRequest, Source};

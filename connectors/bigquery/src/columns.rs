@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch};
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, ListArray, RecordBatch};
+use arrow_schema::{DataType, Schema, SchemaRef};
 use outflow_sdk::{ConnectorError, ErrorKind};
 
 use crate::batch::{BATCH_ROWS, ColumnBuilder, assemble, schema, unreadable};

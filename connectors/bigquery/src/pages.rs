@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow_array::RecordBatch;
 use bytes::Bytes;
 use outflow_sdk::{ConnectorError, ErrorKind};
 use serde::Deserialize;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow_schema::SchemaRef;
 use outflow_sdk::keys::Keys;
 use outflow_sdk::names::project;
 use outflow_sdk::source::{ReadEvent, ReadReceipt, ReadRequest};

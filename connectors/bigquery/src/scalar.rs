@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use arrow::datatypes::i256;
+use arrow_buffer::i256;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use outflow_sdk::value::{Decimal, Value, days_since_epoch};

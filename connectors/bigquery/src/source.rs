@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream;
-use gcp_bigquery_client::auth::Authenticator;
 use outflow_sdk::ConnectorError;
 use outflow_sdk::descriptor::OpenContext;
 use outflow_sdk::http::{Exchange, Network};
@@ -35,7 +34,6 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(3
 pub struct BigQuery {
     settings: Settings,
     exchange: Arc<dyn Exchange>,
-    authenticator: Option<Arc<dyn Authenticator>>,
     api: OnceCell<Arc<Api>>,
     storage: OnceCell<Option<Storage>>,
 }
@@ -46,30 +44,9 @@ impl BigQuery {
     /// # Errors
     /// `Config` when a setting cannot be.
     pub fn new(settings: BigQuerySettings, context: &OpenContext) -> Result<Self, ConnectorError> {
-        Self::over(settings, context, None)
-    }
-
-    /// A source whose access tokens somebody else gets: any way to them that the client crate knows.
-    ///
-    /// # Errors
-    /// `Config` when a setting cannot be.
-    pub fn with_authenticator(
-        settings: BigQuerySettings,
-        context: &OpenContext,
-        authenticator: Arc<dyn Authenticator>,
-    ) -> Result<Self, ConnectorError> {
-        Self::over(settings, context, Some(authenticator))
-    }
-
-    fn over(
-        settings: BigQuerySettings,
-        context: &OpenContext,
-        authenticator: Option<Arc<dyn Authenticator>>,
-    ) -> Result<Self, ConnectorError> {
         Ok(Self {
             settings: Settings::new(settings, context)?,
             exchange: Arc::new(Network::new()?),
-            authenticator,
             api: OnceCell::new(),
             storage: OnceCell::new(),
         })
@@ -81,11 +58,8 @@ impl BigQuery {
         self.api
             .get_or_try_init(|| async {
                 let exchange = || Arc::clone(&self.exchange);
-                let tokens = match &self.authenticator {
-                    Some(authenticator) => Some(Tokens::plugged(Arc::clone(authenticator), exchange())),
-                    None => Credentials::of(&self.settings, &|name| std::env::var(name).ok())?
-                        .map(|credentials| Tokens::new(credentials, exchange())),
-                };
+                let tokens = Credentials::of(&self.settings, &|name| std::env::var(name).ok())?
+                    .map(|credentials| Tokens::new(credentials, exchange()));
                 Ok(Arc::new(Api::new(self.settings.clone(), exchange(), tokens)))
             })
             .await

@@ -1,13 +1,13 @@
 //! Results by the Storage Read API: Arrow over gRPC, several streams at once, each taken up again where
 //! it broke (<https://cloud.google.com/bigquery/docs/reference/storage/rpc>).
 //!
-//! The messages are those of `gcp-bigquery-client`; connections, tokens and time-outs are ours.
+//! The messages are those of `gcloud-googleapis`; connections, tokens and time-outs are ours.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::buffer::Buffer;
-use gcp_bigquery_client::google::cloud::bigquery::storage::v1 as proto;
+use arrow_buffer::Buffer;
+use gcloud_googleapis::cloud::bigquery::storage::v1 as proto;
 use outflow_sdk::{ConnectorError, ErrorKind};
 use proto::big_query_read_client::BigQueryReadClient;
 use proto::read_session::TableReadOptions;

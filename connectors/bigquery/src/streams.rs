@@ -4,12 +4,12 @@ use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow::array::RecordBatch;
-use arrow::buffer::Buffer;
-use arrow::datatypes::SchemaRef;
-use arrow::error::ArrowError;
-use arrow::ipc::reader::{StreamDecoder, StreamReader};
-use gcp_bigquery_client::google::cloud::bigquery::storage::v1 as proto;
+use arrow_array::RecordBatch;
+use arrow_buffer::Buffer;
+use arrow_ipc::reader::{StreamDecoder, StreamReader};
+use arrow_schema::ArrowError;
+use arrow_schema::SchemaRef;
+use gcloud_googleapis::cloud::bigquery::storage::v1 as proto;
 use outflow_sdk::source::ReadEvent;
 use outflow_sdk::{ConnectorError, ErrorKind};
 use proto::read_rows_response::Rows;
@@ -266,9 +266,9 @@ fn garbled(label: &str, what: &str) -> ConnectorError {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use arrow::array::Int64Array;
-    use arrow::datatypes::{DataType, Field, Schema};
-    use arrow::ipc::writer::StreamWriter;
+    use arrow_array::Int64Array;
+    use arrow_ipc::writer::StreamWriter;
+    use arrow_schema::{DataType, Field, Schema};
 
     use super::*;
 

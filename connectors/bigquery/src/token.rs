@@ -1,15 +1,12 @@
 //! Access tokens: asked for when needed, kept until shortly before they expire.
 //!
-//! The crate's own ways to a token have no time-outs, keep no token of the metadata server and know
-//! neither impersonation nor federation, so they are asked for here, over the one HTTP client. Its
-//! `Authenticator` trait is taken too: any other way to a token can be plugged in.
+//! The client crates' own ways to a token have no time-outs, keep no token of the metadata server and know
+//! neither impersonation nor federation, so they are asked for here, over the one HTTP client.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gcp_bigquery_client::auth::Authenticator;
-use gcp_bigquery_client::error::BQError;
 use outflow_sdk::http::{Exchange, ExchangeError, HttpRequest, HttpResponse, MAX_ANSWER};
 use outflow_sdk::secret::Secret;
 use outflow_sdk::{ConnectorError, ErrorKind};
@@ -31,15 +28,9 @@ const EARLY: Duration = Duration::from_secs(120);
 /// Pauses before a request that failed in passing is made again.
 const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
 
-/// Where tokens come from.
-enum Origin {
-    Credentials(Box<Credentials>),
-    Plugged(Arc<dyn Authenticator>),
-}
-
 /// The tokens of one connection.
 pub(crate) struct Tokens {
-    origin: Origin,
+    credentials: Credentials,
     exchange: Arc<dyn Exchange>,
     current: Mutex<Option<Token>>,
 }
@@ -70,17 +61,8 @@ impl Token {
 impl Tokens {
     /// Tokens of these credentials.
     pub(crate) fn new(credentials: Credentials, exchange: Arc<dyn Exchange>) -> Self {
-        Self::of(Origin::Credentials(Box::new(credentials)), exchange)
-    }
-
-    /// Tokens of somebody else's making.
-    pub(crate) fn plugged(authenticator: Arc<dyn Authenticator>, exchange: Arc<dyn Exchange>) -> Self {
-        Self::of(Origin::Plugged(authenticator), exchange)
-    }
-
-    fn of(origin: Origin, exchange: Arc<dyn Exchange>) -> Self {
         Self {
-            origin,
+            credentials,
             exchange,
             current: Mutex::new(None),
         }
@@ -91,17 +73,10 @@ impl Tokens {
     /// # Errors
     /// `Auth` when the credentials are refused, transient ones when nobody answers.
     pub(crate) async fn bearer(&self) -> Result<String, ConnectorError> {
-        let credentials = match &self.origin {
-            Origin::Plugged(authenticator) => {
-                let token = authenticator.access_token().await.map_err(plugged_failed)?;
-                return Ok(format!("Bearer {token}"));
-            }
-            Origin::Credentials(credentials) => credentials,
-        };
         let mut current = self.current.lock().await;
         let token = match current.take().filter(Token::is_fresh) {
             Some(token) => token,
-            None => self.ask(credentials).await?,
+            None => self.ask(&self.credentials).await?,
         };
         let bearer = format!("Bearer {}", token.secret.expose());
         *current = Some(token);
@@ -392,20 +367,6 @@ fn token(answer: &HttpResponse, who: &str) -> Result<Token, ConnectorError> {
         format!("{who} is refused: {why} (HTTP {})", answer.status),
     )
     .with_hint(hint))
-}
-
-fn plugged_failed(error: BQError) -> ConnectorError {
-    match error {
-        BQError::RequestError(_) | BQError::YupAuthError(_) => ConnectorError::new(
-            ErrorKind::Source { transient: true },
-            "token_unavailable",
-            "no access token: the server of tokens gave no answer",
-        ),
-        _ => auth(
-            "credentials_refused",
-            "no access token: the credentials are refused",
-        ),
-    }
 }
 
 #[cfg(test)]

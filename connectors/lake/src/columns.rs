@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, BooleanBuilder, Date32Builder, Decimal128Builder, Decimal256Builder, Float64Builder,
-    Int64Builder, RecordBatch, RecordBatchOptions, StringBuilder, TimestampMicrosecondBuilder,
+use arrow_array::builder::{
+    BooleanBuilder, Date32Builder, Decimal128Builder, Decimal256Builder, Float64Builder, Int64Builder,
+    StringBuilder, TimestampMicrosecondBuilder,
 };
-use arrow::datatypes::{DataType, Schema, SchemaRef, i256};
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_buffer::i256;
+use arrow_schema::{DataType, Schema, SchemaRef};
 use outflow_sdk::value::Decimal;
 use outflow_sdk::{ConnectorError, ErrorKind};
 
@@ -208,8 +210,8 @@ impl Batcher {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use arrow::array::AsArray;
-    use arrow::datatypes::{Decimal128Type, Decimal256Type, Float64Type, Int64Type};
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::{Decimal128Type, Decimal256Type, Float64Type, Int64Type};
     use proptest::prelude::*;
 
     use super::*;

@@ -61,7 +61,7 @@ impl CsvTable {
     }
 
     /// The fields of its batches.
-    pub(crate) fn fields(&self) -> Vec<arrow::datatypes::Field> {
+    pub(crate) fn fields(&self) -> Vec<arrow_schema::Field> {
         self.wanted().map(|name| Kind::Text.field(name)).collect()
     }
 

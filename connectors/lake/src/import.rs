@@ -4,9 +4,10 @@
 //! UTC) are ISO text of a declared type, decimals are numbers where a float or an integer holds them
 //! exactly and text beyond that, in columns without affinity so that SQLite converts nothing.
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Field, SchemaRef, TimeUnit};
-use arrow::util::display::{ArrayFormatter, FormatOptions};
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, RecordBatch};
+use arrow_cast::display::{ArrayFormatter, FormatOptions};
+use arrow_schema::{DataType, Field, SchemaRef, TimeUnit};
 use outflow_sdk::value::{Decimal, civil_date};
 use outflow_sdk::{ConnectorError, ErrorKind};
 use rusqlite::types::Value;
@@ -127,7 +128,7 @@ impl Sink for Inserter<'_> {
 
 /// The cell as SQLite holds it.
 fn sql_value(array: &dyn Array, row: usize) -> Result<Value, ConnectorError> {
-    use arrow::datatypes::{
+    use arrow_array::types::{
         Date32Type, Date64Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
         Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
     };
@@ -198,7 +199,7 @@ fn number(exact: &Decimal) -> Value {
 }
 
 fn instant(array: &dyn Array, unit: TimeUnit, row: usize) -> Result<String, ConnectorError> {
-    use arrow::datatypes::{
+    use arrow_array::types::{
         TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
     };
     let parsed = match unit {

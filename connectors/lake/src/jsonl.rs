@@ -69,7 +69,7 @@ impl JsonlTable {
     }
 
     /// The fields of its batches.
-    pub(crate) fn fields(&self) -> Vec<arrow::datatypes::Field> {
+    pub(crate) fn fields(&self) -> Vec<arrow_schema::Field> {
         self.wanted().map(|(name, kind)| kind.field(name)).collect()
     }
 

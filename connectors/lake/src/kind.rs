@@ -11,7 +11,7 @@
 //!   canonical text. Where nested values meet anything the column is JSON.
 //! * A column in which any value is a BLOB can be described but not read.
 
-use arrow::datatypes::{DataType, Field, TimeUnit};
+use arrow_schema::{DataType, Field, TimeUnit};
 use outflow_sdk::value::Decimal;
 
 use crate::cell::Cell;

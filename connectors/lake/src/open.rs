@@ -73,7 +73,7 @@ impl FileTable {
     }
 
     /// The fields as the batches will have them.
-    pub(crate) fn fields(&self) -> Vec<arrow::datatypes::Field> {
+    pub(crate) fn fields(&self) -> Vec<arrow_schema::Field> {
         match self {
             FileTable::Csv(table) => table.fields(),
             FileTable::Jsonl(table) => table.fields(),

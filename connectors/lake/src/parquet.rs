@@ -3,9 +3,9 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::{FieldRef, Schema, SchemaRef};
-use arrow::error::ArrowError;
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_schema::ArrowError;
+use arrow_schema::{FieldRef, Schema, SchemaRef};
 use outflow_sdk::ConnectorError;
 use outflow_sdk::names::project;
 use outflow_sdk::source::Column;

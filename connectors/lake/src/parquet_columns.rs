@@ -5,10 +5,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, StringBuilder, new_null_array};
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, TimeUnit};
-use arrow::error::ArrowError;
-use arrow::json::writer::{EncoderOptions, make_encoder};
+use arrow_array::builder::StringBuilder;
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, new_null_array};
+use arrow_json::writer::{EncoderOptions, make_encoder};
+use arrow_schema::ArrowError;
+use arrow_schema::{DataType, Field, FieldRef, Schema, TimeUnit};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::basic::{ConvertedType, LogicalType, Type as PhysicalType};
 use parquet::schema::types::{SchemaDescriptor, Type};
@@ -214,7 +216,7 @@ fn uuid_texts(column: &ArrayRef) -> ArrayRef {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use arrow::array::{FixedSizeBinaryArray, Int32Array, StringArray, StructArray};
+    use arrow_array::{FixedSizeBinaryArray, Int32Array, StringArray, StructArray};
 
     use super::*;
 

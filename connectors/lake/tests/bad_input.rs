@@ -6,7 +6,8 @@ mod folder;
 use std::io::{Seek, SeekFrom, Write};
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray};
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, BinaryArray, Int64Array, RecordBatch, StringArray};
 use folder::{Folder, read, start};
 use futures::StreamExt;
 use outflow_lake::DESCRIPTOR;
@@ -497,5 +498,5 @@ async fn text_that_is_no_utf8_in_sqlite_is_an_error() {
     let array = folder.table("people", &["id"]).await.unwrap().batches[0]
         .column(0)
         .clone();
-    assert_eq!(array.as_primitive::<arrow::datatypes::Int64Type>().value(0), 1);
+    assert_eq!(array.as_primitive::<arrow_array::types::Int64Type>().value(0), 1);
 }

@@ -6,11 +6,12 @@ mod folder;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{
+use arrow_array::types::Int32Type;
+use arrow_array::{
     ArrayRef, Decimal128Array, DictionaryArray, Int64Array, NullArray, RecordBatch, StringArray, StructArray,
     TimestampMicrosecondArray,
 };
-use arrow::datatypes::{DataType, Field, Int32Type};
+use arrow_schema::{DataType, Field};
 use folder::{Folder, read, start};
 use futures::StreamExt;
 use outflow_sdk::source::{Model, ReadEvent};

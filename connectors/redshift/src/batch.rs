@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Decimal256Builder,
-    Float32Builder, Float64Builder, Int64Builder, ListBuilder, RecordBatch, RecordBatchOptions,
-    StringBuilder, TimestampMicrosecondBuilder,
+use arrow_array::builder::{
+    BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Decimal256Builder, Float32Builder,
+    Float64Builder, Int64Builder, ListBuilder, StringBuilder, TimestampMicrosecondBuilder,
 };
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_schema::{DataType, Schema, SchemaRef};
 use outflow_sdk::{ConnectorError, ErrorKind};
 
 use crate::array;
@@ -242,8 +242,8 @@ fn unreadable(label: &str, column: &str, row: u64, unfit: Unfit) -> ConnectorErr
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use arrow::array::AsArray;
-    use arrow::datatypes::{Decimal256Type, Float32Type};
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::{Decimal256Type, Float32Type};
 
     use super::*;
 

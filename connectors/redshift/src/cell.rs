@@ -1,6 +1,6 @@
 //! The server's text of one value as the value.
 
-use arrow::datatypes::i256;
+use arrow_buffer::i256;
 use outflow_sdk::value::Value;
 
 /// Why a text is no value of its column's type.

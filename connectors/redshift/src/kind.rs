@@ -1,6 +1,6 @@
 //! What a column's type in the warehouse is here.
 
-use arrow::datatypes::{DataType, Field, TimeUnit};
+use arrow_schema::{DataType, Field, TimeUnit};
 use outflow_sdk::source::Column;
 use tokio_postgres::types::{Kind as Shape, Type};
 

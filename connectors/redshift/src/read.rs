@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow_schema::SchemaRef;
 use futures::StreamExt;
 use outflow_sdk::keys::Keys;
 use outflow_sdk::names::project;
@@ -132,7 +132,7 @@ impl Reader {
         }))
     }
 
-    fn row(&mut self, row: &SimpleQueryRow) -> Result<Option<arrow::array::RecordBatch>, ConnectorError> {
+    fn row(&mut self, row: &SimpleQueryRow) -> Result<Option<arrow_array::RecordBatch>, ConnectorError> {
         let (label, names) = (&self.query.label, &self.names);
         self.batcher.row(|at| {
             row.try_get(at).map_err(|_| {

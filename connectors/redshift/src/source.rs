@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::datatypes::SchemaRef;
+use arrow_schema::SchemaRef;
 use async_trait::async_trait;
 use futures::stream;
 use outflow_sdk::descriptor::OpenContext;

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeSet;
 
-use arrow::datatypes::DataType;
+use arrow_schema::DataType;
 
 use crate::value::{Decimal, Value, days_since_epoch};
 

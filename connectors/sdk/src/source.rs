@@ -2,8 +2,8 @@
 
 use std::pin::Pin;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
 use async_trait::async_trait;
 use futures::Stream;
 
@@ -27,7 +27,7 @@ pub struct Column {
     /// The source's own name of its type, for messages.
     pub type_name: String,
     /// The Arrow type its batches have.
-    pub arrow_type: arrow::datatypes::DataType,
+    pub arrow_type: arrow_schema::DataType,
 }
 
 /// What to read and for whom.

@@ -1,6 +1,6 @@
 //! The text of one value in a JSON rowset as the value.
 
-use arrow::datatypes::i256;
+use arrow_buffer::i256;
 
 use crate::kind::FLOATING;
 use crate::timestamps::{micros, time_of_day};

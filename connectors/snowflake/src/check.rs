@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::FieldRef;
-use arrow::util::display::array_value_to_string;
+use arrow_array::RecordBatch;
+use arrow_cast::display::array_value_to_string;
+use arrow_schema::FieldRef;
 use outflow_sdk::ConnectorError;
 use outflow_sdk::source::Advice;
 use serde_json::Value;

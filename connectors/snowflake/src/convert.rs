@@ -10,12 +10,14 @@ mod tests;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, Decimal128Array, Decimal256Builder, Int64Array, PrimitiveArray, StringBuilder,
-    TimestampMicrosecondArray, TimestampMicrosecondBuilder, new_null_array,
+use arrow_array::builder::{Decimal256Builder, StringBuilder, TimestampMicrosecondBuilder};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Date32Type, Decimal128Type, Float32Type, Int16Type, Int32Type, Int64Type};
+use arrow_array::{
+    Array, ArrayRef, Decimal128Array, Int64Array, PrimitiveArray, TimestampMicrosecondArray, new_null_array,
 };
-use arrow::compute::{cast, max, min};
-use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Float32Type, Int16Type, Int32Type, Int64Type};
+use arrow_cast::cast;
+use arrow_schema::DataType;
 
 use crate::cell::{Unfit, decfloat, floating};
 use crate::kind::Kind;
@@ -222,9 +224,11 @@ fn dates(array: &ArrayRef) -> Result<ArrayRef, Misfit> {
         _ => return Err(another()),
     };
     let values: &PrimitiveArray<Date32Type> = days.as_primitive();
-    let ends = [min(values), max(values)];
     let fits = |value: i32| day(i64::from(value)).is_ok();
-    if ends.into_iter().flatten().all(fits) {
+    // 1970, which always fits, and the values around it.
+    let (first, last) =
+        (values.iter().flatten()).fold((0, 0), |(first, last), day| (day.min(first), day.max(last)));
+    if fits(first) && fits(last) {
         return Ok(days);
     }
     let beyond = |row: &usize| values.is_valid(*row) && !fits(values.value(*row));

@@ -1,9 +1,9 @@
 //! Parts of a result in, batches out, and a count that must be right.
 
-use arrow::array::RecordBatch;
-use arrow::buffer::Buffer;
-use arrow::datatypes::SchemaRef;
-use arrow::ipc::reader::StreamDecoder;
+use arrow_array::RecordBatch;
+use arrow_buffer::Buffer;
+use arrow_ipc::reader::StreamDecoder;
+use arrow_schema::SchemaRef;
 use bytes::Bytes;
 use outflow_sdk::{ConnectorError, ErrorKind};
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::ControlFlow;
 
-use arrow::array::RecordBatch;
+use arrow_array::RecordBatch;
 use outflow_sdk::ConnectorError;
 use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 

@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
-use arrow::array::{Array, AsArray};
-use arrow::datatypes::{Decimal256Type, TimestampMicrosecondType};
+use arrow_array::Array;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Decimal256Type, TimestampMicrosecondType};
 use serde_json::{Value as Json, json};
 
 use super::*;

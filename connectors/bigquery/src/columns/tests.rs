@@ -2,13 +2,14 @@
 
 #![allow(clippy::unwrap_used)]
 
-use arrow::array::{
+use arrow_array::builder::{ListBuilder, StringBuilder};
+use arrow_array::{
     BinaryArray, BooleanArray, Date32Array, Decimal128Array, Decimal256Array, Float64Array, Int64Array,
-    IntervalMonthDayNanoArray, ListBuilder, StringArray, StringBuilder, StructArray, Time64MicrosecondArray,
-    TimestampMicrosecondArray,
+    IntervalMonthDayNanoArray, StringArray, StructArray, Time64MicrosecondArray, TimestampMicrosecondArray,
 };
-use arrow::buffer::NullBuffer;
-use arrow::datatypes::{Field, Fields, IntervalMonthDayNano, i256};
+use arrow_buffer::NullBuffer;
+use arrow_buffer::{IntervalMonthDayNano, i256};
+use arrow_schema::{Field, Fields};
 use serde_json::{Value as Json, json};
 
 use super::*;

@@ -213,20 +213,3 @@ async fn a_subject_token_that_is_not_there_is_told() {
     let error = tokens(external, &script(Vec::new())).bearer().await.unwrap_err();
     assert_eq!((error.code, error.kind), ("subject_token", ErrorKind::Auth));
 }
-
-#[derive(Clone)]
-struct Fixed(Option<&'static str>);
-
-#[async_trait]
-impl Authenticator for Fixed {
-    async fn access_token(&self) -> Result<String, BQError> {
-        self.0.map(str::to_owned).ok_or(BQError::NoToken)
-    }
-}
-
-#[tokio::test]
-async fn any_authenticator_of_the_client_crate_can_be_plugged_in() {
-    let plugged = |token| Tokens::plugged(Arc::new(Fixed(token)), script(Vec::new()) as Arc<dyn Exchange>);
-    assert_eq!(plugged(Some("theirs")).bearer().await.unwrap(), "Bearer theirs");
-    assert_eq!(plugged(None).bearer().await.unwrap_err().kind, ErrorKind::Auth);
-}

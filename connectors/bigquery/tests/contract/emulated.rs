@@ -86,7 +86,7 @@ async fn a_table_has_the_same_rows_by_both_routes() {
     let schema = "id:INTEGER,ltv:NUMERIC,score:FLOAT,born:DATE,local:DATETIME,seen:TIMESTAMP,at:TIME,extra:JSON,\
                   vip:BOOLEAN,nothing:STRING";
     server().load("shop.loaded", schema, &lines);
-    let rows = |batches: &[arrow::array::RecordBatch]| {
+    let rows = |batches: &[arrow_array::RecordBatch]| {
         let mut rows = Vec::new();
         for batch in batches {
             for row in 0..batch.num_rows() {

@@ -6,14 +6,14 @@
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
-use arrow::array::{
+use arrow_array::{
     ArrayRef, Decimal128Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
-use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteOptions, write_message};
+use arrow_ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteOptions, write_message};
 use bytes::{BufMut, Bytes, BytesMut};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use gcp_bigquery_client::google::cloud::bigquery::storage::v1 as proto;
+use gcloud_googleapis::cloud::bigquery::storage::v1 as proto;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::header::{HeaderMap, HeaderValue};

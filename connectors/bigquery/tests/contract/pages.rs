@@ -1,7 +1,7 @@
 //! Results by REST: whatever spoils a page, no short read is taken for a whole one.
 
-use arrow::array::AsArray;
-use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use outflow_sdk::ErrorKind;
 use serde_json::json;
 

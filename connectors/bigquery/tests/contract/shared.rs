@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int64Type, TimestampMicrosecondType};
+use arrow_array::{Array, RecordBatch};
+use arrow_schema::DataType;
 use futures::StreamExt;
 use outflow_bigquery::DESCRIPTOR;
 use outflow_sdk::ConnectorError;
@@ -109,6 +111,6 @@ pub fn text(array: &dyn Array, row: usize) -> String {
         DataType::Timestamp(..) => {
             Value::Timestamp(array.as_primitive::<TimestampMicrosecondType>().value(row)).to_string()
         }
-        _ => arrow::util::display::array_value_to_string(array, row).unwrap(),
+        _ => arrow_cast::display::array_value_to_string(array, row).unwrap(),
     }
 }

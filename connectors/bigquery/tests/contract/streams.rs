@@ -37,7 +37,7 @@ async fn a_large_result_comes_as_arrow_with_the_values_of_rest() {
     assert_eq!(session.table, "projects/acme/datasets/_anonymous/tables/result");
     // The same by REST alone.
     let by_rest = read(&source(rest.port, json!({})), people()).await.unwrap();
-    let sorted = |batches: &[arrow::array::RecordBatch]| {
+    let sorted = |batches: &[arrow_array::RecordBatch]| {
         let mut rows: Vec<String> = Vec::new();
         for batch in batches {
             for row in 0..batch.num_rows() {

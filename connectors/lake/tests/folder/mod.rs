@@ -4,9 +4,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
-use arrow::util::display::{ArrayFormatter, FormatOptions};
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_cast::display::{ArrayFormatter, FormatOptions};
+use arrow_schema::{DataType, SchemaRef, TimeUnit};
 use futures::StreamExt;
 use outflow_lake::DESCRIPTOR;
 use outflow_sdk::ConnectorError;
@@ -36,7 +36,7 @@ impl Rows {
                 .columns()
                 .iter()
                 .map(|column| match column.data_type() {
-                    DataType::Timestamp(..) => arrow::compute::cast(column, &utc).unwrap(),
+                    DataType::Timestamp(..) => arrow_cast::cast(column, &utc).unwrap(),
                     _ => Arc::clone(column),
                 })
                 .collect();

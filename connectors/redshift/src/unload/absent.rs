@@ -52,7 +52,7 @@ impl Unload {
 }
 
 impl FileReader {
-    pub(crate) fn schema(&self) -> &arrow::datatypes::SchemaRef {
+    pub(crate) fn schema(&self) -> &arrow_schema::SchemaRef {
         match *self {}
     }
 

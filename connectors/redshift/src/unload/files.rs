@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow_schema::SchemaRef;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
 use outflow_sdk::source::{ReadEvent, ReadReceipt};

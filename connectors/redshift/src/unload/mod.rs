@@ -13,7 +13,7 @@ mod place;
 
 use std::sync::Arc;
 
-use arrow::datatypes::Schema;
+use arrow_schema::Schema;
 use outflow_sdk::descriptor::OpenContext;
 use outflow_sdk::names::project;
 use outflow_sdk::source::ReadRequest;

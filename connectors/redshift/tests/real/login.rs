@@ -11,7 +11,7 @@ const ENCRYPTED: &str = "select ssl as a from pg_stat_ssl where pid = pg_backend
 
 async fn is_encrypted(changes: Json) -> bool {
     let array = column(&postgres(with(settings(cluster()), changes)), ENCRYPTED).await;
-    arrow::array::AsArray::as_boolean(array.as_ref()).value(0)
+    arrow_array::cast::AsArray::as_boolean(array.as_ref()).value(0)
 }
 
 fn pem(name: &str) -> Json {

@@ -256,7 +256,7 @@ async fn a_role_that_can_write_is_advised_against() {
 async fn a_read_says_whose_it_is() {
     let source = postgres(with(settings(cluster()), json!({"password": READER_PASSWORD})));
     let name = crate::shared::column(&source, "select current_setting('application_name') as a").await;
-    let name = arrow::array::AsArray::as_string::<i32>(name.as_ref())
+    let name = arrow_array::cast::AsArray::as_string::<i32>(name.as_ref())
         .value(0)
         .to_owned();
     assert_eq!(name, "outflow/customers/run-1");

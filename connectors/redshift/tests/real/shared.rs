@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow_array::{ArrayRef, RecordBatch};
 use futures::StreamExt;
 use outflow_redshift::{POSTGRES, REDSHIFT};
 use outflow_sdk::ConnectorError;

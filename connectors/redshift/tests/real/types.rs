@@ -1,8 +1,10 @@
 //! Every type of PostgreSQL as it arrives, or why it does not.
 
-use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{DataType, TimestampMicrosecondType};
-use arrow::util::display::array_value_to_string;
+use arrow_array::cast::AsArray;
+use arrow_array::types::TimestampMicrosecondType;
+use arrow_array::{Array, ArrayRef};
+use arrow_cast::display::array_value_to_string;
+use arrow_schema::DataType;
 use outflow_sdk::source::Model;
 use outflow_sdk::value::Value;
 

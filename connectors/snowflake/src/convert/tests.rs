@@ -1,11 +1,11 @@
 #![allow(clippy::unwrap_used)]
 
-use arrow::array::{
+use arrow_array::{
     BinaryArray, BooleanArray, Date32Array, Float64Array, Int8Array, Int16Array, Int32Array, StringArray,
     StructArray,
 };
-use arrow::datatypes::Field;
-use arrow::util::display::array_value_to_string;
+use arrow_cast::display::array_value_to_string;
+use arrow_schema::Field;
 
 use super::*;
 
@@ -110,7 +110,7 @@ fn other_types_arrive_as_what_they_are() {
     let number = shown(Kind::Decfloat, floating).remove(0);
     assert_eq!(number.trim_end_matches('0'), "-1.23");
     assert_eq!(
-        shown(Kind::Text, arrow::array::NullArray::new(1)),
+        shown(Kind::Text, arrow_array::NullArray::new(1)),
         ["NULL"],
         "a column of NULLs may have no type"
     );

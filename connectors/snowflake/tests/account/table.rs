@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::sync::Arc;
 
-use arrow::array::{
+use arrow_array::{
     ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int8Array, Int16Array,
     Int32Array, Int64Array, RecordBatch, StringArray, StructArray,
 };
-use arrow::buffer::NullBuffer;
-use arrow::datatypes::{Field, Fields, Schema};
-use arrow::ipc::writer::StreamWriter;
+use arrow_buffer::NullBuffer;
+use arrow_ipc::writer::StreamWriter;
+use arrow_schema::{Field, Fields, Schema};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};

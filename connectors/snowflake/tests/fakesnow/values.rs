@@ -1,9 +1,9 @@
 //! Values as the emulator's engine computes them and its own code writes them.
 
-use arrow::array::{Array, RecordBatch};
-use arrow::compute::cast;
-use arrow::datatypes::DataType;
-use arrow::util::display::array_value_to_string;
+use arrow_array::{Array, RecordBatch};
+use arrow_cast::cast;
+use arrow_cast::display::array_value_to_string;
+use arrow_schema::DataType;
 use futures::StreamExt;
 use outflow_sdk::ConnectorError;
 use outflow_sdk::source::{Model, ReadEvent, ReadReceipt, ReadRequest};

@@ -6,8 +6,8 @@ mod cluster;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
+use arrow_array::RecordBatch;
+use arrow_select::concat::concat_batches;
 use futures::StreamExt;
 use outflow_sdk::conformance::source::run;
 use outflow_sdk::source::{Model, ReadEvent, Source};
