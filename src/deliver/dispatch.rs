@@ -4,7 +4,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use outflow_sdk::destination::Operation;
 use outflow_sdk::{ConnectorError, ErrorKind};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
@@ -13,7 +12,7 @@ use tracing::Instrument;
 
 use super::account::{Permit, Refusal};
 use super::failure::Stop;
-use super::feeding::Feeding;
+use super::feeding::{Fed, Feeding};
 use super::interpret::Verdict;
 use super::lane::{Flush, Item, Lanes, Note, Parcel, Records};
 use super::send::{Channels, Finished, Shared, send, write_down};
@@ -50,11 +49,12 @@ pub(super) struct Dispatch {
 impl Dispatch {
     pub(super) fn new(shared: Arc<Shared>, channels: Channels, feed: Box<dyn Feed>) -> Self {
         let concurrency = shared.account.concurrency().min(shared.binding.parallel().max(1));
+        let feed = Feeding::new(feed, Arc::clone(&shared.binding));
         Self {
             shared,
             stopping: channels.stopping,
             leftovers: channels.leftovers,
-            feed: Feeding::new(feed),
+            feed,
             lanes: Lanes::default(),
             records: Records::default(),
             requests_out: JoinSet::new(),
@@ -137,8 +137,8 @@ impl Dispatch {
                 break;
             }
             let chunk = self.read(CHUNK.min(limit - self.held)).await;
-            for operation in chunk {
-                self.admit(operation, &mut verdict);
+            for fed in chunk {
+                self.admit(fed, &mut verdict);
             }
             if verdict.settled.len() >= CHUNK {
                 self.write_down(&mut verdict).await;
@@ -153,9 +153,9 @@ impl Dispatch {
         }
     }
 
-    async fn read(&mut self, count: usize) -> Vec<Operation> {
+    async fn read(&mut self, count: usize) -> Vec<Fed> {
         match self.feed.read(count).await {
-            Ok(operations) => operations,
+            Ok(fed) => fed,
             Err(error) => {
                 self.stop(Stop::Failed(Failure::Feed(error)));
                 Vec::new()
@@ -163,13 +163,15 @@ impl Dispatch {
         }
     }
 
-    fn admit(&mut self, operation: Operation, verdict: &mut Verdict) {
-        if let Err(rejection) = self.shared.binding.inspect(&operation) {
-            verdict.settle((operation, Note::default()), Fate::Rejected(rejection));
-            return;
-        }
+    fn admit(&mut self, Fed { operation, identity }: Fed, verdict: &mut Verdict) {
+        let identity = match identity {
+            Ok(identity) => identity,
+            Err(rejection) => {
+                return verdict.settle((operation, Note::default()), Fate::Rejected(rejection));
+            }
+        };
         let note = Note {
-            identity: self.shared.binding.identity(&operation),
+            identity,
             ..Note::default()
         };
         self.held += 1;
@@ -290,7 +292,7 @@ impl Dispatch {
             let mut items: Vec<Item> = rest.by_ref().take(CHUNK).collect();
             if items.is_empty() {
                 let read = self.read(CHUNK).await;
-                items.extend(read.into_iter().map(|operation| (operation, Note::default())));
+                items.extend(read.into_iter().map(|fed| (fed.operation, Note::default())));
             }
             if items.is_empty() && !self.feed.is_open() {
                 return;

@@ -1,7 +1,9 @@
-//! Feeding: operations from the feed, read ahead of whoever sends them, so that reading and unpacking
-//! the next ones does not keep answered requests waiting.
+//! Feeding: operations from the feed, read and looked at ahead of whoever sends them, so that unpacking and
+//! inspecting the next ones does not keep answered requests waiting.
 
-use outflow_sdk::destination::Operation;
+use std::sync::Arc;
+
+use outflow_sdk::destination::{Binding, Operation, Rejection};
 use outflow_sdk::value::Value;
 use tokio::sync::mpsc;
 
@@ -17,12 +19,25 @@ const CHUNKS_AHEAD: usize = 2;
 pub(super) struct Feeding {
     way: Way,
     /// Operations that were read and not taken.
-    chunk: std::vec::IntoIter<Operation>,
+    chunk: std::vec::IntoIter<Fed>,
+}
+
+/// An operation from the feed, and what the destination says of it before it is sent.
+pub(super) struct Fed {
+    pub operation: Operation,
+    /// The record it means, or why it cannot be sent.
+    pub identity: Result<u64, Rejection>,
+}
+
+/// The feed and who inspects what is in it. Both look at every value, so they do it one after the other.
+struct Reader {
+    feed: Box<dyn Feed>,
+    binding: Arc<dyn Binding>,
 }
 
 enum Way {
     /// On one thread there is nobody to read ahead; simulations rely on the order.
-    Here(Box<dyn Feed>),
+    Here(Reader),
     Ahead(mpsc::Receiver<Chunk>),
     /// To be told when the chunk is taken.
     Failed(FeedError),
@@ -31,7 +46,7 @@ enum Way {
 
 /// Operations, and what comes behind them.
 struct Chunk {
-    operations: Vec<Operation>,
+    operations: Vec<Fed>,
     then: Then,
 }
 
@@ -43,13 +58,14 @@ enum Then {
 
 impl Feeding {
     /// Begins to read. Call it inside a tokio runtime.
-    pub(super) fn new(feed: Box<dyn Feed>) -> Self {
+    pub(super) fn new(feed: Box<dyn Feed>, binding: Arc<dyn Binding>) -> Self {
+        let reader = Reader { feed, binding };
         let way = if has_workers() {
             let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
-            tokio::task::spawn_blocking(move || read_ahead(feed, &sender));
+            tokio::task::spawn_blocking(move || read_ahead(reader, &sender));
             Way::Ahead(chunks)
         } else {
-            Way::Here(feed)
+            Way::Here(reader)
         };
         Self {
             way,
@@ -66,12 +82,12 @@ impl Feeding {
     ///
     /// # Errors
     /// When the feed cannot be read; what was read before comes first, and nothing comes after.
-    pub(super) async fn read(&mut self, count: usize) -> Result<Vec<Operation>, FeedError> {
+    pub(super) async fn read(&mut self, count: usize) -> Result<Vec<Fed>, FeedError> {
         if self.chunk.len() == 0 {
             let chunk = match std::mem::replace(&mut self.way, Way::Ended) {
-                Way::Here(mut feed) => {
-                    let chunk = Chunk::read(feed.as_mut(), count);
-                    self.way = Way::Here(feed);
+                Way::Here(mut reader) => {
+                    let chunk = reader.read(count);
+                    self.way = Way::Here(reader);
                     chunk
                 }
                 Way::Ahead(mut chunks) => {
@@ -93,28 +109,36 @@ impl Feeding {
     }
 }
 
-impl Chunk {
-    fn read(feed: &mut dyn Feed, count: usize) -> Self {
+impl Reader {
+    fn read(&mut self, count: usize) -> Chunk {
         let mut operations = Vec::with_capacity(count);
         let mut bytes = 0;
         while operations.len() < count && bytes < CHUNK_BYTES {
-            let then = match feed.next() {
+            let then = match self.feed.next() {
                 Some(Ok(operation)) => {
                     bytes += text_bytes(&operation);
-                    operations.push(operation);
+                    operations.push(self.inspected(operation));
                     continue;
                 }
                 Some(Err(error)) => Then::Failed(error),
                 None => Then::End,
             };
-            return Self { operations, then };
+            return Chunk { operations, then };
         }
-        Self {
+        Chunk {
             operations,
             then: Then::More,
         }
     }
 
+    fn inspected(&self, operation: Operation) -> Fed {
+        let inspected = self.binding.inspect(&operation);
+        let identity = inspected.map(|()| self.binding.identity(&operation));
+        Fed { operation, identity }
+    }
+}
+
+impl Chunk {
     /// Whoever reads is gone without a word, as after a panic.
     fn lost() -> Self {
         Self {
@@ -136,9 +160,9 @@ fn text_bytes(operation: &Operation) -> usize {
 }
 
 /// Reads until the end, or until nobody takes it any more.
-fn read_ahead(mut feed: Box<dyn Feed>, chunks: &mpsc::Sender<Chunk>) {
+fn read_ahead(mut reader: Reader, chunks: &mpsc::Sender<Chunk>) {
     loop {
-        let chunk = Chunk::read(feed.as_mut(), CHUNK);
+        let chunk = reader.read(CHUNK);
         let is_last = !matches!(chunk.then, Then::More);
         if chunks.blocking_send(chunk).is_err() || is_last {
             return;
@@ -155,6 +179,11 @@ mod tests {
     use outflow_sdk::destination::Action;
 
     use super::*;
+    use crate::deliver::tests::fake::{Rules, Twin, rejection};
+
+    fn feeding(rows: Rows) -> Feeding {
+        Feeding::new(Box::new(rows), Arc::new(Twin::new(Rules::default())))
+    }
 
     /// So many operations, then what it ends with.
     struct Rows(u64, fn() -> Option<Result<Operation, FeedError>>);
@@ -167,10 +196,10 @@ mod tests {
             self.0 = left;
             Some(Ok(Operation {
                 row: left,
-                key: Arc::from("key"),
+                key: Arc::from(left.to_string()),
                 action: Action::Write,
                 remote: None,
-                record: Arc::from([]),
+                record: Arc::from([Some(Value::text(if left % 7 == 3 { "invalid" } else { "valid" }))]),
                 pending: Vec::new(),
             }))
         }
@@ -182,7 +211,16 @@ mod tests {
             match feeding.read(100).await {
                 Ok(operations) => {
                     assert!(operations.len() <= 100);
-                    rows.extend(operations.iter().map(|operation| operation.row));
+                    for fed in operations {
+                        let row = fed.operation.row;
+                        let expected = if row % 7 == 3 {
+                            Err(rejection("invalid_value"))
+                        } else {
+                            Ok(row)
+                        };
+                        assert_eq!(fed.identity, expected, "each is inspected");
+                        rows.push(row);
+                    }
                 }
                 Err(error) => {
                     assert!(!feeding.is_open(), "nothing comes after an error");
@@ -196,10 +234,10 @@ mod tests {
     async fn everything_comes_in_order() {
         for count in [0, 1, 100, 256, 257, 3_000] {
             let expected: Vec<u64> = (0..count).rev().collect();
-            let (rows, end) = taken(Feeding::new(Box::new(Rows(count, || None)))).await;
+            let (rows, end) = taken(feeding(Rows(count, || None))).await;
             assert_eq!((rows, end.is_ok()), (expected.clone(), true));
             let fails = || Some(Err(FeedError("the disk is gone".into())));
-            let (rows, end) = taken(Feeding::new(Box::new(Rows(count, fails)))).await;
+            let (rows, end) = taken(feeding(Rows(count, fails))).await;
             assert_eq!(rows, expected, "what was read before an error comes first");
             assert!(end.unwrap_err().to_string().contains("the disk is gone"));
         }
@@ -217,7 +255,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_reader_that_breaks_off_is_no_end() {
-        let (rows, end) = taken(Feeding::new(Box::new(Rows(300, || panic!("broken"))))).await;
+        let (rows, end) = taken(feeding(Rows(300, || panic!("broken")))).await;
         assert_eq!(rows.len(), 256, "the chunk it was at is lost with it");
         assert!(end.unwrap_err().to_string().contains("broke off"));
     }

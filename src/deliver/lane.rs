@@ -1,8 +1,9 @@
 //! What waits to be sent: lanes of operations that may share a request, requests that wait for
 //! another attempt, and operations that wait for an earlier one on the same record.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
+use foldhash::HashMap;
 use outflow_sdk::destination::{Encoded, Operation, Route};
 use tokio::time::Instant;
 

@@ -129,7 +129,7 @@ fn json_value(value: Option<&Value>) -> Option<Box<RawValue>> {
     let text = match value? {
         Value::Null => return None,
         value @ (Value::Bool(_) | Value::Number(_)) => value.to_string(),
-        Value::Json(text) => text.clone(),
+        Value::Json(text) => text.to_string(),
         Value::List(items) => serde_json::Value::from(items.clone()).to_string(),
         value => serde_json::Value::from(value.to_string()).to_string(),
     };

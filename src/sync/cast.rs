@@ -32,10 +32,10 @@ pub(crate) fn cast(value: Value, to: Cast, scale: Option<u8>) -> Result<Value, &
         Cast::Json => match value {
             Value::Json(text) => Ok(Value::Json(text)),
             Value::Text(text) => Value::json(&text).map_err(|_| "is not JSON"),
-            Value::List(items) => Ok(Value::Json(serde_json::Value::from(items).to_string())),
-            Value::Bool(_) | Value::Number(_) => Ok(Value::Json(value.to_string())),
+            Value::List(items) => Ok(Value::Json(serde_json::Value::from(items).to_string().into())),
+            Value::Bool(_) | Value::Number(_) => Ok(Value::Json(value.to_string().into())),
             other => Ok(Value::Json(
-                serde_json::Value::from(other.to_string()).to_string(),
+                serde_json::Value::from(other.to_string()).to_string().into(),
             )),
         },
         Cast::List => list(value),

@@ -3,11 +3,11 @@
 
 mod jobs;
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use foldhash::HashMap;
 use outflow_sdk::destination::{Effect, Mode, Operation, Rejection};
 use outflow_sdk::print::{KeyHash, Print, Printer};
 use outflow_sdk::value::Value;

@@ -2,10 +2,9 @@
 //! this runs for every row sent.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
-use std::io::Write;
 
 use bytes::Bytes;
+use foldhash::{HashSet, HashSetExt};
 use outflow_sdk::destination::{Action, Encoded, Operation, Removed, Request, Route};
 use outflow_sdk::value::Value;
 
@@ -133,11 +132,9 @@ impl Layout {
         }
         let mut carried = Vec::new();
         if matches!(verb, Verb::Upsert | Verb::Create | Verb::Update) {
-            let _ = write!(
-                body,
-                "\"objectWriteTraceId\":\"r-{}\",\"properties\":{{",
-                operation.row
-            );
+            body.extend_from_slice(b"\"objectWriteTraceId\":\"r-");
+            body.extend_from_slice(itoa::Buffer::new().format(operation.row).as_bytes());
+            body.extend_from_slice(b"\",\"properties\":{");
             carried = if verb == Verb::Update {
                 self.write_changes(operation, body)
             } else {

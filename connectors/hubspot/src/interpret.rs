@@ -6,10 +6,11 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use foldhash::HashMap;
+use memchr::memchr2;
 use outflow_sdk::destination::{Action, Effect, Operation, Outcome, Rejection};
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -159,7 +160,7 @@ impl<'a> Rows<'a> {
             operations,
             slots: vec![None; operations.len()],
             by_address: OnceCell::new(),
-            by_number: HashMap::new(),
+            by_number: HashMap::default(),
         }
     }
 
@@ -252,11 +253,30 @@ impl<'a> Rows<'a> {
         if self.verb.by_record_id() || self.layout.keyed_by_record_id() {
             return self.addressed(&result.id.0);
         }
-        let (key, others) = pick(result.properties?, &self.layout.key_name);
+        let properties = result.properties?;
+        let plain = self.plain_key(properties.get());
+        if let Some(at) = plain.and_then(|key| self.addressed(key)) {
+            return Some(at);
+        }
+        let (key, others) = pick(properties, &self.layout.key_name);
         key.as_deref().and_then(|key| self.addressed(key)).or_else(|| {
             let others = others.filter(|_| self.layout.has_secondary_addresses)?;
             others.split(';').find_map(|address| self.addressed(address))
         })
+    }
+
+    /// The key property's text where it stands plainly among the properties, most of which need not be looked
+    /// at then. None says nothing.
+    ///
+    /// `"NAME":"` is that member: within a text its quotes would be escaped, and no name follows on the quote
+    /// that ends a text.
+    fn plain_key<'t>(&self, properties: &'t str) -> Option<&'t str> {
+        let member = &self.layout.key_member;
+        let at = member.find(properties.as_bytes())?;
+        let text = properties.get(at + member.needle().len()..)?;
+        let end = memchr2(b'"', b'\\', text.as_bytes())?;
+        let is_whole = !properties[..at].ends_with('\\') && text.as_bytes().get(end) == Some(&b'"');
+        text.get(..end).filter(|_| is_whole)
     }
 
     fn success(&self, at: usize, id: Option<&str>, new: Option<bool>) -> Outcome {

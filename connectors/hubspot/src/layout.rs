@@ -1,6 +1,7 @@
 //! A mapping tied to live properties: which rows can be valid, which records they mean, and where
 //! an operation goes next. Pure; knows nothing of the network.
 
+use memchr::memmem::Finder;
 use outflow_sdk::destination::{Action, Mode, Operation, Rejection, Removed, Route};
 use outflow_sdk::value::Value;
 use xxhash_rust::xxh3::xxh3_64;
@@ -57,6 +58,8 @@ pub(crate) struct Layout {
     pub(crate) key: Option<usize>,
     /// Name of the match property.
     pub(crate) key_name: String,
+    /// How answers begin the match property: `"email":"`.
+    pub(crate) key_member: Finder<'static>,
     /// `/crm/objects/2026-03/contacts/batch`
     pub(crate) batch_path: String,
     /// `/crm/lists/2026-03`
@@ -77,11 +80,15 @@ impl Layout {
         let is_address = key
             .and_then(|key| fields.get(key))
             .is_some_and(|field| field.kind == Kind::Email);
+        let mut key_member = Vec::new();
+        values::write_text(key_name, &mut key_member);
+        key_member.extend_from_slice(b":\"");
         Self {
             mode,
             key,
             fields,
             key_name: key_name.to_owned(),
+            key_member: Finder::new(&key_member).into_owned(),
             batch_path: format!("{}/{object}/batch", version.path("crm/objects")),
             lists_path: version.path("crm/lists"),
             has_secondary_addresses: is_address,

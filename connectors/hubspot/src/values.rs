@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::io::Write;
 
+use jiff::fmt::temporal::DateTimePrinter;
 use jiff::{Timestamp, civil, tz::TimeZone};
 use outflow_sdk::value::{Decimal, Value, civil_date};
 
@@ -139,7 +140,7 @@ pub(crate) fn write(kind: &Kind, value: &Value, out: &mut Vec<u8>) {
             out,
         ),
         (Kind::Date, _) => match date_of(value) {
-            Some(date) => write_plain(&date, out),
+            Some(date) => write_date(date, out),
             None => write_text(&text_of(value), out),
         },
         (Kind::DateTime, _) => match instant_of(value) {
@@ -163,19 +164,18 @@ fn write_plain(value: &dyn std::fmt::Display, out: &mut Vec<u8>) {
     let _ = write!(out, "\"{value}\"");
 }
 
+const MILLISECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
+
 fn write_instant(instant: Timestamp, out: &mut Vec<u8>) {
-    let at = TimeZone::UTC.to_datetime(instant);
-    let millis = at.subsec_nanosecond() / 1_000_000;
-    let _ = write!(
-        out,
-        "\"{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{millis:03}Z\"",
-        at.year(),
-        at.month(),
-        at.day(),
-        at.hour(),
-        at.minute(),
-        at.second(),
-    );
+    out.push(b'"');
+    let _ = MILLISECONDS.print_timestamp(&instant, &mut *out);
+    out.push(b'"');
+}
+
+fn write_date(date: civil::Date, out: &mut Vec<u8>) {
+    out.push(b'"');
+    let _ = MILLISECONDS.print_date(&date, &mut *out);
+    out.push(b'"');
 }
 
 fn is_too_long(text: &str) -> bool {

@@ -187,7 +187,11 @@ impl Row<'_> {
             let Some(column) = self.layout.column(*field) else {
                 continue;
             };
-            let value = values::json(column.kind, &Value::Text(text.clone()), self.layout.instants);
+            let value = values::json(
+                column.kind,
+                &Value::Text(text.as_str().into()),
+                self.layout.instants,
+            );
             map.serialize_entry(&column.name, &value)?;
         }
         Ok(())

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use compact_str::CompactString;
 use jiff::{SignedDuration, Timestamp, civil};
 use serde_json::value::RawValue;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
@@ -20,14 +21,14 @@ pub enum Value {
     Bool(bool),
     /// An exact number.
     Number(Decimal),
-    /// NFC text.
-    Text(String),
+    /// NFC text; most texts of a contact are short, and take no memory of their own.
+    Text(CompactString),
     /// Days since 1970-01-01.
     Date(i32),
     /// Microseconds since 1970-01-01T00:00:00Z.
     Timestamp(i64),
     /// Compact JSON with sorted keys.
-    Json(String),
+    Json(CompactString),
     /// A list of texts.
     List(Vec<String>),
 }
@@ -35,7 +36,11 @@ pub enum Value {
 impl Value {
     /// Text in NFC.
     pub fn text(text: &str) -> Self {
-        Value::Text(nfc(text))
+        Value::Text(if is_nfc(text) {
+            text.into()
+        } else {
+            text.nfc().collect()
+        })
     }
 
     /// JSON with sorted keys and no spaces; numbers keep all their digits.
@@ -46,7 +51,7 @@ impl Value {
         let raw: &RawValue = serde_json::from_str(text)?;
         let mut out = String::with_capacity(text.len());
         sort_json(raw, &mut out)?;
-        Ok(Value::Json(out))
+        Ok(Value::Json(out.into()))
     }
 
     /// Whether this is NULL.
@@ -90,9 +95,13 @@ pub fn days_since_epoch(date: civil::Date) -> i32 {
     i32::try_from(hours / 24).unwrap_or_default()
 }
 
+fn is_nfc(text: &str) -> bool {
+    text.is_ascii() || is_nfc_quick(text.chars()) == IsNormalized::Yes
+}
+
 /// `text` in Unicode normal form C.
 pub fn nfc(text: &str) -> String {
-    if text.is_ascii() || is_nfc_quick(text.chars()) == IsNormalized::Yes {
+    if is_nfc(text) {
         text.to_owned()
     } else {
         text.nfc().collect()

@@ -70,7 +70,7 @@ pub(super) enum Told {
 pub(super) type JobScript = Box<dyn FnMut(u32) -> Result<Told, ConnectorError> + Send>;
 
 /// What the server is like.
-pub(super) struct Rules {
+pub(in crate::deliver) struct Rules {
     pub max_rows: usize,
     pub max_bytes: usize,
     pub replay_safe: bool,
@@ -132,7 +132,7 @@ pub(super) struct World {
 }
 
 /// The binding; the server is in it.
-pub(super) struct Twin {
+pub(in crate::deliver) struct Twin {
     pub rules: Rules,
     world: Mutex<World>,
     faults: Mutex<Faults>,
@@ -148,7 +148,7 @@ pub(super) fn identity(operation: &Operation) -> u64 {
 }
 
 impl Twin {
-    pub(super) fn new(rules: Rules) -> Self {
+    pub(in crate::deliver) fn new(rules: Rules) -> Self {
         Self {
             rules,
             world: Mutex::new(World::default()),
@@ -359,7 +359,7 @@ impl Twin {
     }
 }
 
-pub(super) fn rejection(code: &str) -> Rejection {
+pub(in crate::deliver) fn rejection(code: &str) -> Rejection {
     Rejection {
         code: code.to_owned(),
         field: None,

@@ -4,8 +4,8 @@
 //! with unique trace ids on all inputs the good ones are written and the answer is 207.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
+use foldhash::{HashSet, HashSetExt};
 use hyper::StatusCode;
 use rand::seq::SliceRandom;
 use serde::Deserialize;

@@ -101,7 +101,12 @@ impl<'a> Call<'a> {
         if !self.has_content_type("application/json") {
             return Err(ApiError::content_type("application/json"));
         }
-        serde_json::from_slice(self.body).map_err(|error| ApiError::json(&error))
+        // Looked through for its encoding once, instead of at every string.
+        let parsed = match std::str::from_utf8(self.body) {
+            Ok(text) => serde_json::from_str(text),
+            Err(_) => serde_json::from_slice(self.body),
+        };
+        parsed.map_err(|error| ApiError::json(&error))
     }
 
     /// The body as a form.

@@ -1,7 +1,6 @@
 //! Property definitions: what fields an object type has and what values they take.
 
-use std::collections::HashMap;
-
+use foldhash::HashMap;
 use serde::{Deserialize, Serialize};
 
 /// Type of a property's values.

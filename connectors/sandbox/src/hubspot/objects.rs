@@ -240,7 +240,7 @@ fn create(call: &Call<'_>, object: usize) -> Handled {
     let mut state = call.account.state();
     let State { objects, blocked, .. } = &mut *state;
     let store = objects.get_mut(object).ok_or_else(ApiError::no_route)?;
-    let writes = Planner::new(store, options, blocked, call.version, Keys::new())
+    let writes = Planner::new(store, options, blocked, call.version, Keys::default())
         .plan(Target::New, None, body.properties)
         .map_err(|refusal| refusal.error(options.hub_id))?;
     let slot = batch::create(store, &writes, call.now);
@@ -255,7 +255,7 @@ fn update(call: &Call<'_>, object: usize, id: &str) -> Handled {
     let State { objects, blocked, .. } = &mut *state;
     let store = objects.get_mut(object).ok_or_else(ApiError::no_route)?;
     let slot = find(call, store, id)?;
-    let writes = Planner::new(store, options, blocked, call.version, Keys::new())
+    let writes = Planner::new(store, options, blocked, call.version, Keys::default())
         .plan(Target::Existing(slot), None, body.properties)
         .map_err(|refusal| refusal.error(options.hub_id))?;
     store.update(slot, &writes, call.now);

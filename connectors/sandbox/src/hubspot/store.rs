@@ -1,7 +1,9 @@
 //! The records of one object type and their indexes.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+
+use foldhash::HashMap;
 
 use super::definitions::{Definitions, PropertyId};
 use super::record::{Content, Record, Standing};
@@ -138,7 +140,7 @@ impl ObjectStore {
             defaults,
             system,
             records: Vec::new(),
-            ids: HashMap::new(),
+            ids: HashMap::default(),
             unique: Vec::new(),
             overwritten: VecDeque::new(),
             live: 0,
@@ -159,7 +161,7 @@ impl ObjectStore {
             .collect();
         for id in names {
             if !self.is_unique(id) {
-                self.unique.push((id, HashMap::new()));
+                self.unique.push((id, HashMap::default()));
             }
         }
     }

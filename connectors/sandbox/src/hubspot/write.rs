@@ -48,7 +48,7 @@ impl Refusal {
 }
 
 /// What the inputs of a request are addressed by: a unique value, or a record id.
-pub(super) type Keys<'k> = HashSet<(Option<PropertyId>, Cow<'k, str>)>;
+pub(super) type Keys<'k> = foldhash::HashSet<(Option<PropertyId>, Cow<'k, str>)>;
 
 /// One input while it is planned.
 struct Row<'r, 'a> {
