@@ -7,8 +7,10 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;
 
 use indicatif::MultiProgress;
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::prelude::*;
 
 use super::arguments::{Arguments, LogFormat};
 use super::output::colour_wanted;
@@ -31,29 +33,35 @@ pub(crate) fn install(arguments: &Arguments) {
     });
     let unattended = arguments.verb.runs_unattended() && !terminal;
     let filter = filter(unattended);
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(Stderr)
         .with_ansi(colour_wanted(terminal));
-    // A second install in one process (tests) keeps the first.
-    let _ = match format {
-        LogFormat::Human => builder.compact().with_target(false).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    let lines = match format {
+        LogFormat::Human => lines.compact().with_target(false).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
+    // A second install in one process (tests) keeps the first.
+    let _ = tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .try_init();
 }
 
-fn filter(unattended: bool) -> EnvFilter {
+fn filter(unattended: bool) -> Targets {
     let named = ["OUTFLOW_LOG", "RUST_LOG"]
         .into_iter()
         .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
-    let default = if unattended { "warn,outflow=info" } else { "warn" };
+    let default = Targets::new().with_default(Level::WARN);
+    let default = match unattended {
+        true => default.with_target("outflow", Level::INFO),
+        false => default,
+    };
     match named {
-        Some(text) => EnvFilter::try_new(&text).unwrap_or_else(|error| {
+        Some(text) => text.parse().unwrap_or_else(|error| {
             let line = format!("warning: the log filter `{text}` is not understood: {error}\n");
             to_stderr(line.as_bytes());
-            EnvFilter::new(default)
+            default
         }),
-        None => EnvFilter::new(default),
+        None => default,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use globset::{Glob, GlobSetBuilder};
+use fast_glob::glob_match;
 
 use super::failure::Failure;
 use super::open::Opened;
@@ -11,7 +11,7 @@ use crate::project::{Project, SyncSpec};
 /// The syncs that `patterns` name, in the project's order; all of them when there is no pattern.
 ///
 /// # Errors
-/// When a pattern is malformed or fits nothing.
+/// When a pattern fits nothing.
 /// A sync that is broken is refused with what is wrong in the project.
 pub(crate) fn select(opened: &Opened, patterns: &[String]) -> Result<Vec<Arc<SyncSpec>>, Failure> {
     let excluded = opened.excluded();
@@ -56,24 +56,13 @@ fn matching(names: &[&str], patterns: &[String]) -> Result<Vec<bool>, Failure> {
     if patterns.is_empty() {
         return Ok(vec![true; names.len()]);
     }
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns {
-        let glob = Glob::new(pattern).map_err(|error| {
-            Failure::config(
-                "bad_pattern",
-                format!("`{pattern}` is not a name or pattern: {}", error.kind()),
-            )
-        })?;
-        let matcher = glob.compile_matcher();
-        if !names.iter().any(|name| matcher.is_match(name)) {
-            return Err(unknown(pattern, names));
-        }
-        set.add(glob);
+    let fits = |pattern: &String, name: &&str| glob_match(pattern, name);
+    let in_vain = |pattern: &&String| !names.iter().any(|name| fits(pattern, name));
+    if let Some(pattern) = patterns.iter().find(in_vain) {
+        return Err(unknown(pattern, names));
     }
-    let set = set
-        .build()
-        .map_err(|error| Failure::config("bad_pattern", error.to_string()))?;
-    Ok(names.iter().map(|name| set.is_match(name)).collect())
+    let is_chosen = |name: &&str| patterns.iter().any(|pattern| fits(pattern, name));
+    Ok(names.iter().map(is_chosen).collect())
 }
 
 /// No sync has this name: says which there are.
@@ -116,6 +105,8 @@ mod tests {
     fn names_and_globs_choose_and_nothing_means_all() {
         assert_eq!(matched(&[]), NAMES);
         assert_eq!(matched(&["customers_*"]), ["customers_eu", "customers_us"]);
+        assert_eq!(matched(&["customers_{eu,us}"]), ["customers_eu", "customers_us"]);
+        assert_eq!(matched(&["c*_[!e]?"]), ["customers_us"]);
         assert_eq!(
             matched(&["customers_us", "companies"]),
             ["companies", "customers_us"],
@@ -136,6 +127,7 @@ mod tests {
             failure.hint.as_deref(),
             Some("known: companies, customers_eu, customers_us")
         );
-        assert_eq!(matching(&NAMES, &["[".into()]).unwrap_err().code, "bad_pattern");
+        let failure = matching(&NAMES, &["[".into()]).unwrap_err();
+        assert_eq!(failure.code, "no_such_sync", "malformed ones fit nothing");
     }
 }

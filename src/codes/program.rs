@@ -125,8 +125,7 @@ pub(super) const STATE: &[Code] = &[
 /// What a command cannot do.
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Code] = &[
-    code("no_such_sync", "No sync has this name.", "Correct it; `outflow status` lists them."),
-    code("bad_pattern", "The text is neither a name nor a pattern.", "Write it like `crm_*`, in quotes."),
+    code("no_such_sync", "No sync has this name, or fits this pattern.", "Correct it; `outflow status` lists them."),
     code("one_sync", "A key belongs to one sync, and none or several are named.", "Name the sync whose key it is."),
     code("no_such_alert", "`alerts:` has no such name.", "Correct it."),
     code("no_connection", "No connection or sync has this name.", "Correct it."),

@@ -66,6 +66,30 @@ fn results_in_any_order_find_their_rows_by_address_without_case() {
     );
 }
 
+/// Both rows say in another property what looks like the other's address.
+#[test]
+fn a_text_that_looks_like_the_address_is_not_taken_for_it() {
+    let layout = contacts(Mode::Upsert);
+    let operations = unknown(&["a@x.y", "b@x.y"]);
+    let expected = [
+        applied(Effect::Created, Some("1")),
+        applied(Effect::Created, Some("2")),
+    ];
+    for (a, b) in [
+        (r#""bio":"\"email\":\"b@x.y\"","email":"a@x.y""#, r#""bio":"\"email","email":"b@x.y""#),
+        (r#""bio":null,"email" : "a@x.y""#, r#""hs_\"email":"a@x.y","email":"b@x.y""#),
+        (r#""email":"\u0061@x.y""#, r#""email":"b\u0040x.y""#),
+        (r#""my_email":"b@x.y","email":"A@X.Y""#, r#""email":null,"hs_additional_emails":"c@x.y;b@x.y""#),
+    ] {
+        let body = format!(
+            r#"{{"results":[{{"id":"1","new":true,"properties":{{{a}}}}},{{"id":"2","new":true,"properties":{{{b}}}}}]}}"#
+        );
+        let answer = parse(body.as_bytes()).unwrap();
+        let outcomes = settle(&answer, Verb::Upsert, &layout, &operations);
+        assert_eq!(outcomes, expected, "{body}");
+    }
+}
+
 #[test]
 fn echoed_trace_ids_are_preferred() {
     let body = json!({ "results": [

@@ -182,9 +182,15 @@ impl Twin {
             .iter()
             .map(|(name, value)| (Cow::Borrowed(*name), Sent::Text(Cow::Borrowed(*value))))
             .collect();
-        let writes = Planner::new(store, &self.account.options, blocked, Version::V3, Keys::default())
-            .plan(target, None, Properties(sent))
-            .map_err(|refusal| refusal.error(self.account.options.hub_id))?;
+        let writes = Planner::new(
+            store,
+            &self.account.options,
+            blocked,
+            Version::V3,
+            Keys::default(),
+        )
+        .plan(target, None, Properties(sent))
+        .map_err(|refusal| refusal.error(self.account.options.hub_id))?;
         let slot = match target {
             Target::New => super::batch::create(store, &writes, now),
             Target::Existing(slot) => {
