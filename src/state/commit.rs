@@ -4,7 +4,7 @@
 //! for many; each of them is told only after it.
 
 use outflow_sdk::print::{KeyHash, Print};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Statement};
 
 use super::erase::note_erasure;
 use super::jobs::{delete_job, insert_job};
@@ -28,6 +28,7 @@ impl Store {
                 erased: false,
                 added: 0,
                 prints: Vec::new(),
+                insert: connection.prepare_cached(INSERT_ROW)?,
             };
             for batch in changes {
                 writer.write(batch)?;
@@ -66,6 +67,8 @@ struct BatchWriter<'a> {
     erased: bool,
     added: i64,
     prints: Vec<u8>,
+    /// [`INSERT_ROW`], which a first sync needs for every row.
+    insert: CachedStatement<'a>,
 }
 
 impl BatchWriter<'_> {
@@ -101,7 +104,7 @@ impl BatchWriter<'_> {
 
     fn row(&mut self, row: &StoredRow) -> rusqlite::Result<()> {
         blob(&row.prints, &mut self.prints);
-        if insert_row(self.connection, self.sync, row, &self.prints)? {
+        if insert_row(&mut self.insert, self.sync, row, &self.prints)? {
             self.added += 1;
             return Ok(());
         }
@@ -148,30 +151,30 @@ pub(super) fn blob(prints: &[Print], out: &mut Vec<u8>) {
     }
 }
 
-/// Inserts a row; false when its key is there already.
+/// Inserts a row, unless its key is there already.
+pub(super) const INSERT_ROW: &str =
+    "INSERT INTO row (sync, key, print, layout, prints, remote, key_text, match_text, applied_ms, run)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING";
+
+/// Inserts a row with [`INSERT_ROW`]; false when its key is there already.
 pub(super) fn insert_row(
-    connection: &Connection,
+    insert: &mut Statement<'_>,
     sync: SyncId,
     row: &StoredRow,
     prints: &[u8],
 ) -> rusqlite::Result<bool> {
-    let inserted = connection
-        .prepare_cached(
-            "INSERT INTO row (sync, key, print, layout, prints, remote, key_text, match_text, applied_ms, run)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING",
-        )?
-        .execute((
-            sync,
-            row.key.to_be_bytes(),
-            row.print.cast_signed(),
-            row.layout,
-            prints,
-            &row.remote,
-            &row.key_text,
-            &row.match_text,
-            row.applied_ms,
-            row.run,
-        ))?;
+    let inserted = insert.execute((
+        sync,
+        row.key.to_be_bytes(),
+        row.print.cast_signed(),
+        row.layout,
+        prints,
+        &row.remote,
+        &row.key_text,
+        &row.match_text,
+        row.applied_ms,
+        row.run,
+    ))?;
     Ok(inserted == 1)
 }
 

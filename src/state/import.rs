@@ -7,7 +7,7 @@ use std::path::Path;
 use outflow_sdk::print::ENCODING_VERSION;
 use rusqlite::Connection;
 
-use super::commit::{blob, insert_attempt, insert_reject, insert_row};
+use super::commit::{INSERT_ROW, blob, insert_attempt, insert_reject, insert_row};
 use super::erase::note_erasure;
 use super::jobs::{Job, JobId, JobRow, JobRowLine, insert_job};
 use super::lines::{FORMAT, Hex, Line, RejectLine, RowLine, Transferred};
@@ -298,7 +298,12 @@ impl Import<'_> {
         self.known(sync)?;
         let row = line.into_row()?;
         blob(&row.prints, &mut self.prints);
-        if !insert_row(self.connection, sync, &row, &self.prints)? {
+        if !insert_row(
+            &mut self.connection.prepare_cached(INSERT_ROW)?,
+            sync,
+            &row,
+            &self.prints,
+        )? {
             return Err(Refusal::Words("a row is there already".to_owned()));
         }
         *self.syncs.entry(sync).or_default() += 1;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::io::Write;
+use std::convert::Infallible;
 
 use jiff::fmt::temporal::DateTimePrinter;
 use jiff::{Timestamp, civil, tz::TimeZone};
@@ -69,6 +69,7 @@ fn is_blank(text: &str) -> bool {
 pub(crate) fn text_of(value: &Value) -> Cow<'_, str> {
     match value {
         Value::Text(text) | Value::Json(text) => Cow::Borrowed(text),
+        Value::Bool(flag) => Cow::Borrowed(if *flag { "true" } else { "false" }),
         other => Cow::Owned(other.to_string()),
     }
 }
@@ -127,7 +128,7 @@ pub(crate) fn write(kind: &Kind, value: &Value, out: &mut Vec<u8>) {
     match (kind, value) {
         (Kind::Email, Value::Text(text)) => write_text(text.trim(), out),
         (Kind::Number, _) => match number_of(value) {
-            Some(number) => write_plain(&number, out),
+            Some(number) => write_number(&number, out),
             None => write_text(&text_of(value), out),
         },
         (Kind::Bool, _) => write_text(
@@ -148,7 +149,7 @@ pub(crate) fn write(kind: &Kind, value: &Value, out: &mut Vec<u8>) {
             None => write_text(&text_of(value), out),
         },
         (Kind::Choices(_), _) => write_text(&choices_of(value).join(";"), out),
-        (_, Value::Number(number)) => write_plain(number, out),
+        (_, Value::Number(number)) => write_number(number, out),
         _ => write_text(&text_of(value), out),
     }
 }
@@ -159,9 +160,13 @@ pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
     let _ = serde_json::to_writer(out, text);
 }
 
-/// Writes what needs no escaping.
-fn write_plain(value: &dyn std::fmt::Display, out: &mut Vec<u8>) {
-    let _ = write!(out, "\"{value}\"");
+fn write_number(number: &Decimal, out: &mut Vec<u8>) {
+    out.push(b'"');
+    let _ = number.pieces(|piece| -> Result<(), Infallible> {
+        out.extend_from_slice(piece.as_bytes());
+        Ok(())
+    });
+    out.push(b'"');
 }
 
 const MILLISECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(3));

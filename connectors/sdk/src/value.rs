@@ -320,39 +320,45 @@ fn without_zeros(mut unscaled: i128, mut scale: i16) -> (i128, i16) {
     (unscaled, scale)
 }
 
+impl Decimal {
+    /// Hands the number's text to `put`, piece by piece; without a formatter, since this runs for every
+    /// number sent.
+    ///
+    /// # Errors
+    /// What `put` fails with.
+    pub fn pieces<E>(&self, mut put: impl FnMut(&str) -> Result<(), E>) -> Result<(), E> {
+        let (unscaled, scale) = match self {
+            Decimal::Small { unscaled, scale } => (*unscaled, usize::from(*scale)),
+            Decimal::Big(text) => return put(text),
+        };
+        let mut buffer = itoa::Buffer::new();
+        let digits = buffer.format(unscaled);
+        if scale == 0 {
+            return put(digits);
+        }
+        let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |rest| ("-", rest));
+        put(sign)?;
+        let point = digits.len().checked_sub(scale);
+        match point.and_then(|at| digits.split_at_checked(at)) {
+            Some((whole, fraction)) if !whole.is_empty() => {
+                put(whole)?;
+                put(".")?;
+                put(fraction)
+            }
+            _ => {
+                put("0.")?;
+                for _ in digits.len()..scale {
+                    put("0")?;
+                }
+                put(digits)
+            }
+        }
+    }
+}
+
 impl fmt::Display for Decimal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Decimal::Small { unscaled, scale } => {
-                let mut buffer = itoa::Buffer::new();
-                let digits = buffer.format(*unscaled);
-                let scale = usize::from(*scale);
-                if scale == 0 {
-                    return formatter.write_str(digits);
-                }
-                let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |rest| ("-", rest));
-                formatter.write_str(sign)?;
-                match digits
-                    .len()
-                    .checked_sub(scale)
-                    .and_then(|at| digits.split_at_checked(at))
-                {
-                    Some((whole, fraction)) if !whole.is_empty() => {
-                        formatter.write_str(whole)?;
-                        formatter.write_str(".")?;
-                        formatter.write_str(fraction)
-                    }
-                    _ => {
-                        formatter.write_str("0.")?;
-                        for _ in digits.len()..scale {
-                            formatter.write_str("0")?;
-                        }
-                        formatter.write_str(digits)
-                    }
-                }
-            }
-            Decimal::Big(text) => formatter.write_str(text),
-        }
+        self.pieces(|piece| formatter.write_str(piece))
     }
 }
 

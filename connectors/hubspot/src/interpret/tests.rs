@@ -76,10 +76,19 @@ fn a_text_that_looks_like_the_address_is_not_taken_for_it() {
         applied(Effect::Created, Some("2")),
     ];
     for (a, b) in [
-        (r#""bio":"\"email\":\"b@x.y\"","email":"a@x.y""#, r#""bio":"\"email","email":"b@x.y""#),
-        (r#""bio":null,"email" : "a@x.y""#, r#""hs_\"email":"a@x.y","email":"b@x.y""#),
+        (
+            r#""bio":"\"email\":\"b@x.y\"","email":"a@x.y""#,
+            r#""bio":"\"email","email":"b@x.y""#,
+        ),
+        (
+            r#""bio":null,"email" : "a@x.y""#,
+            r#""hs_\"email":"a@x.y","email":"b@x.y""#,
+        ),
         (r#""email":"\u0061@x.y""#, r#""email":"b\u0040x.y""#),
-        (r#""my_email":"b@x.y","email":"A@X.Y""#, r#""email":null,"hs_additional_emails":"c@x.y;b@x.y""#),
+        (
+            r#""my_email":"b@x.y","email":"A@X.Y""#,
+            r#""email":null,"hs_additional_emails":"c@x.y;b@x.y""#,
+        ),
     ] {
         let body = format!(
             r#"{{"results":[{{"id":"1","new":true,"properties":{{{a}}}}},{{"id":"2","new":true,"properties":{{{b}}}}}]}}"#
