@@ -298,12 +298,8 @@ impl Import<'_> {
         self.known(sync)?;
         let row = line.into_row()?;
         blob(&row.prints, &mut self.prints);
-        if !insert_row(
-            &mut self.connection.prepare_cached(INSERT_ROW)?,
-            sync,
-            &row,
-            &self.prints,
-        )? {
+        let mut insert = self.connection.prepare_cached(INSERT_ROW)?;
+        if !insert_row(&mut insert, sync, &row, &self.prints)? {
             return Err(Refusal::Words("a row is there already".to_owned()));
         }
         *self.syncs.entry(sync).or_default() += 1;
