@@ -5,9 +5,6 @@ use std::process::ExitCode;
 use clap::Parser;
 use outflow::cli;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
     cli::prepare(&arguments);

@@ -18,7 +18,7 @@ pub use sequence::{Sequence, SequenceRows};
 pub use sorted::{PackedRows, SortedRows, SortedSpill};
 
 /// Bytes kept in memory before they go to the file.
-const MEMORY: usize = 12 << 20;
+const MEMORY: usize = 8 << 20;
 
 /// A spill file cannot be written or read.
 #[derive(Debug, Error)]
