@@ -14,8 +14,8 @@
 //! * **One record is in flight once**, and later operations on it wait for earlier ones, in order.
 //! * **Memory is bounded**: a limited number of operations is held at once.
 //!
-//! How it is laid out: `feeding` reads planned operations ahead, `dispatch` is the loop that decides what goes out next, `lane` the queues it
-//! chooses from, `send` one request from encoding to the ledger, `interpret` what an answer means
+//! How it is laid out: `feeding` reads and inspects planned operations ahead, `dispatch` is the loop that decides
+//! what goes out next, `lane` the queues it chooses from, `send` one request from encoding to the ledger, `interpret` what an answer means
 //! for each row, `failure` what an error means for the whole request (retry, bisect, hold, stop),
 //! `job` the polling of jobs, of this delivery or left open by an earlier one, `slowest` what took the
 //! longest. An [`Account`] is
