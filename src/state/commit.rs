@@ -104,28 +104,12 @@ impl BatchWriter<'_> {
 
     fn row(&mut self, row: &StoredRow) -> rusqlite::Result<()> {
         blob(&row.prints, &mut self.prints);
-        if insert_row(&mut self.insert, self.sync, row, &self.prints)? {
+        if write_row(&mut self.insert, self.sync, row, &self.prints)? {
             self.added += 1;
             return Ok(());
         }
-        self.connection
-            .prepare_cached(
-                "UPDATE row SET print = ?3, layout = ?4, prints = ?5, remote = ?6, key_text = ?7,
-                    match_text = ?8, applied_ms = ?9, run = ?10
-                 WHERE sync = ?1 AND key = ?2",
-            )?
-            .execute((
-                self.sync,
-                row.key.to_be_bytes(),
-                row.print.cast_signed(),
-                row.layout,
-                &self.prints,
-                &row.remote,
-                &row.key_text,
-                &row.match_text,
-                row.applied_ms,
-                row.run,
-            ))?;
+        let mut update = self.connection.prepare_cached(UPDATE_ROW)?;
+        write_row(&mut update, self.sync, row, &self.prints)?;
         Ok(())
     }
 
@@ -151,19 +135,24 @@ pub(super) fn blob(prints: &[Print], out: &mut Vec<u8>) {
     }
 }
 
-/// Inserts a row, unless its key is there already.
+/// Inserts a row, unless its key is there already; for [`write_row`].
 pub(super) const INSERT_ROW: &str =
     "INSERT INTO row (sync, key, print, layout, prints, remote, key_text, match_text, applied_ms, run)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING";
 
-/// Inserts a row with [`INSERT_ROW`]; false when its key is there already.
-pub(super) fn insert_row(
-    insert: &mut Statement<'_>,
+/// Puts a row in the place of the one with its key; for [`write_row`].
+const UPDATE_ROW: &str = "UPDATE row SET print = ?3, layout = ?4, prints = ?5, remote = ?6, key_text = ?7,
+        match_text = ?8, applied_ms = ?9, run = ?10
+     WHERE sync = ?1 AND key = ?2";
+
+/// Writes a row by a statement that takes its columns in the order of the table; whether it did.
+pub(super) fn write_row(
+    statement: &mut Statement<'_>,
     sync: SyncId,
     row: &StoredRow,
     prints: &[u8],
 ) -> rusqlite::Result<bool> {
-    let inserted = insert.execute((
+    let written = statement.execute((
         sync,
         row.key.to_be_bytes(),
         row.print.cast_signed(),
@@ -175,7 +164,7 @@ pub(super) fn insert_row(
         row.applied_ms,
         row.run,
     ))?;
-    Ok(inserted == 1)
+    Ok(written == 1)
 }
 
 /// Sets a row aside, or again.

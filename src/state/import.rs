@@ -7,7 +7,7 @@ use std::path::Path;
 use outflow_sdk::print::ENCODING_VERSION;
 use rusqlite::Connection;
 
-use super::commit::{INSERT_ROW, blob, insert_attempt, insert_reject, insert_row};
+use super::commit::{INSERT_ROW, blob, insert_attempt, insert_reject, write_row};
 use super::erase::note_erasure;
 use super::jobs::{Job, JobId, JobRow, JobRowLine, insert_job};
 use super::lines::{FORMAT, Hex, Line, RejectLine, RowLine, Transferred};
@@ -299,7 +299,7 @@ impl Import<'_> {
         let row = line.into_row()?;
         blob(&row.prints, &mut self.prints);
         let mut insert = self.connection.prepare_cached(INSERT_ROW)?;
-        if !insert_row(&mut insert, sync, &row, &self.prints)? {
+        if !write_row(&mut insert, sync, &row, &self.prints)? {
             return Err(Refusal::Words("a row is there already".to_owned()));
         }
         *self.syncs.entry(sync).or_default() += 1;

@@ -69,9 +69,13 @@ fn is_blank(text: &str) -> bool {
 pub(crate) fn text_of(value: &Value) -> Cow<'_, str> {
     match value {
         Value::Text(text) | Value::Json(text) => Cow::Borrowed(text),
-        Value::Bool(flag) => Cow::Borrowed(if *flag { "true" } else { "false" }),
+        Value::Bool(flag) => Cow::Borrowed(word_of(*flag)),
         other => Cow::Owned(other.to_string()),
     }
+}
+
+fn word_of(flag: bool) -> &'static str {
+    if flag { "true" } else { "false" }
 }
 
 /// The form in which keys are compared: trimmed and lower-case, as HubSpot keeps addresses. Whether it
@@ -133,10 +137,7 @@ pub(crate) fn write(kind: &Kind, value: &Value, out: &mut Vec<u8>) {
         },
         (Kind::Bool, _) => write_text(
             bool_of(value)
-                .map_or_else(
-                    || text_of(value),
-                    |flag| Cow::Borrowed(if flag { "true" } else { "false" }),
-                )
+                .map_or_else(|| text_of(value), |flag| Cow::Borrowed(word_of(flag)))
                 .as_ref(),
             out,
         ),
