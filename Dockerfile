@@ -17,7 +17,7 @@ WORKDIR /build
 FROM rust AS manifests
 COPY . .
 RUN mkdir /manifests \
- && find . \( -name Cargo.toml -o -name Cargo.lock \) -exec cp --parents {} /manifests \; \
+ && find . \( -name Cargo.toml -o -name Cargo.lock -o -path ./.cargo/config.toml \) -exec cp --parents {} /manifests \; \
  && find /manifests -name Cargo.toml -execdir mkdir -p src \; -execdir touch src/lib.rs \;
 
 FROM rust AS build

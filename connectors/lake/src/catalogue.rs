@@ -125,6 +125,29 @@ impl Catalogue {
         }
     }
 
+    /// Takes out the tables of databases that SQLite cannot read, and says why.
+    pub(crate) fn take_unreadable_tables(&mut self) -> Result<Vec<ConnectorError>, ConnectorError> {
+        let mut files: Vec<FileRef> = Vec::new();
+        for table in &self.tables {
+            if let Place::Database { database, .. } = &table.place
+                && files.last() != Some(&database.file)
+            {
+                files.push(database.file.clone());
+            }
+        }
+        let mut errors = Vec::new();
+        for file in &files {
+            for (name, error) in sqlite::unreadable_tables(file)? {
+                self.tables.retain(|table| match &table.place {
+                    Place::Database { database, table } => &database.file != file || *table != name,
+                    Place::File { .. } => true,
+                });
+                errors.push(error);
+            }
+        }
+        Ok(errors)
+    }
+
     /// The table called `name`: by full name or usual name, exactly or ignoring case.
     ///
     /// # Errors

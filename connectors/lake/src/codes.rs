@@ -33,6 +33,7 @@ pub(crate) const CODES: &[Code] = &[
     code("query_not_repeatable", "The query gave other types when it was run a second time.", "Give the column a type with CAST(… AS …)."),
     code("sqlite_busy", "The database is locked by another program.", "Nothing: it is tried again. Let the other program commit sooner or use WAL mode."),
     code("sqlite_corrupt", "The file is damaged, or no SQLite database.", "`PRAGMA integrity_check` in the sqlite3 shell says more."),
+    code("sqlite_module", "A table or view of the database is full-text or R-tree, or needs another module of SQLite that Outflow does not have.", "Name the table its rows come from, or copy the rows to an ordinary table with the sqlite3 shell."),
     code("sqlite_invalid_utf8", "A text of the database is not UTF-8.", "Mend it in the database, or cast it to a blob."),
     code("disk_full", "There is no room for temporary files.", "Free space, or point SQLITE_TMPDIR elsewhere."),
     code("no_thread", "No thread could be started.", "Raise the limit of threads."),

@@ -19,7 +19,8 @@ use serde::Deserialize;
 ///
 /// `sql:` models are SQLite's SQL, one statement that only reads. Databases are read in place; of the
 /// files it names, the columns it names are copied to a private database on disk that vanishes with
-/// the read (under `SQLITE_TMPDIR`, else `TMPDIR`, else `/var/tmp`).
+/// the read (under `SQLITE_TMPDIR`, else `TMPDIR`, else `/var/tmp`). A database's full-text and R-tree
+/// tables cannot be read.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LakeSettings {

@@ -213,10 +213,10 @@ impl Session<'_> {
     fn refused(&self, sql: &str, error: &rusqlite::Error) -> Halt {
         let about_sql = matches!(error, rusqlite::Error::SqlInputError { .. })
             || error.sqlite_error_code() == Some(ErrorCode::Unknown);
-        if !about_sql {
+        let words = messages::sqlite_words(error);
+        if !about_sql || messages::missing_module(&words).is_some() {
             return messages::sqlite_halt(LABEL, error, self.engine.cancel);
         }
-        let words = messages::sqlite_words(error);
         let problem = if let Some(name) = words.strip_prefix("no such column: ") {
             let columns = self.known_columns();
             let bare = name.rsplit('.').next().unwrap_or(name);
@@ -241,8 +241,10 @@ impl Session<'_> {
                 .collect::<Result<_, _>>()?;
             for schema in schemas {
                 let sql = format!(
-                    "SELECT DISTINCT c.name FROM {}.sqlite_schema AS t, pragma_table_info(t.name, ?1) AS c",
-                    sqlite::quoted(&schema)
+                    "SELECT DISTINCT c.name FROM {}.sqlite_schema AS t, pragma_table_info(t.name, ?1) AS c \
+                     WHERE t.sql NOT LIKE '{}%'",
+                    sqlite::quoted(&schema),
+                    sqlite::VIRTUAL
                 );
                 let mut statement = self.connection.prepare(&sql)?;
                 let names = statement.query_map([&schema], |row| row.get(0))?;

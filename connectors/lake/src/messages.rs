@@ -62,8 +62,26 @@ pub(crate) fn sqlite(label: &str, error: &rusqlite::Error) -> ConnectorError {
         Some(ErrorCode::TooBig) => {
             ConnectorError::source("cell_too_large", format!("{label}: a row is longer than 128 MiB"))
         }
-        _ => ConnectorError::source("sql_failed", format!("{label}: {}", sqlite_words(error))),
+        _ => {
+            let words = sqlite_words(error);
+            match missing_module(&words) {
+                Some(module) => ConnectorError::source(
+                    "sqlite_module",
+                    format!("{label}: needs SQLite's module '{module}', which is no part of Outflow"),
+                )
+                .with_hint(
+                    "full-text and R-tree tables cannot be read: name the table their rows come from, or copy \
+                     the rows to an ordinary table with the sqlite3 shell",
+                ),
+                None => ConnectorError::source("sql_failed", format!("{label}: {words}")),
+            }
+        }
     }
+}
+
+/// The module of a virtual table that SQLite was built without.
+pub(crate) fn missing_module(words: &str) -> Option<&str> {
+    words.strip_prefix("no such module: ")
 }
 
 /// SQLite's own words, which name tables, columns and functions but no values.

@@ -96,11 +96,16 @@ impl Lake {
 impl Source for Lake {
     async fn check(&self) -> Result<Vec<Advice>, ConnectorError> {
         self.blocking(|settings, cancel| {
-            let catalogue = settings.catalogue()?;
+            let mut catalogue = settings.catalogue()?;
             if let Some(error) = catalogue.broken.first() {
                 return Err(error.clone().into());
             }
+            let unreadable = catalogue.take_unreadable_tables()?;
             let mut advice = advice(&catalogue);
+            advice.extend(unreadable.into_iter().map(|error| Advice {
+                code: error.code,
+                message: error.message,
+            }));
             for error in settings.unreadable_files(&catalogue, cancel)? {
                 if settings.path.is_file() {
                     return Err(error.into());

@@ -27,6 +27,9 @@ const STEPS_BETWEEN_CHECKS: i32 = 20_000;
 /// Rows between two such looks.
 const ROWS_BETWEEN_CHECKS: u64 = 4_096;
 
+/// How SQLite begins the SQL of a virtual table in a schema, whatever it was created with.
+pub(crate) const VIRTUAL: &str = "CREATE VIRTUAL TABLE ";
+
 /// Opens a database for reading only.
 pub(crate) fn connect(file: &FileRef) -> Result<Connection, ConnectorError> {
     // Looking only: to open and close a database's file would drop the locks that other reads of
@@ -59,6 +62,24 @@ pub(crate) fn table_names(file: &FileRef) -> Result<Vec<String>, ConnectorError>
             .collect()
     };
     names().map_err(|error| messages::sqlite(&file.label, &error))
+}
+
+/// Virtual tables of a database that SQLite cannot read for want of their modules, and why.
+pub(crate) fn unreadable_tables(file: &FileRef) -> Result<Vec<(String, ConnectorError)>, ConnectorError> {
+    let connection = connect(file)?;
+    let failed = |error: rusqlite::Error| messages::sqlite(&file.label, &error);
+    let virtual_tables: Vec<String> = connection
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE ?1 || '%' ORDER BY name")
+        .and_then(|mut names| names.query_map([VIRTUAL], |row| row.get(0))?.collect())
+        .map_err(failed)?;
+    let mut unreadable = Vec::new();
+    for table in virtual_tables {
+        if let Err(error) = connection.prepare(&format!("SELECT * FROM {}", quoted(&table))) {
+            let error = messages::sqlite(&format!("{} table '{table}'", file.label), &error);
+            unreadable.push((table, error));
+        }
+    }
+    Ok(unreadable)
 }
 
 /// A name quoted for SQL.

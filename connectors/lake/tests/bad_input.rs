@@ -231,6 +231,7 @@ async fn one_statement_that_reads_and_nothing_else() {
         "DROP TABLE people",
         "CREATE TABLE other (id)",
         "CREATE TEMP TABLE other (id)",
+        "CREATE VIRTUAL TABLE other USING dbstat",
         "CREATE VIRTUAL TABLE other USING fts5(id)",
         "ALTER TABLE people ADD COLUMN x",
         "ATTACH 'other.db' AS other",
