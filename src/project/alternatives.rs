@@ -338,7 +338,7 @@ fn check_text(schema: &Value, text: &str) -> Result<(), Wrong> {
         ));
     }
     let pattern = schema.get("pattern").and_then(Value::as_str);
-    if let Some(Ok(pattern)) = pattern.map(regex::Regex::new)
+    if let Some(Ok(pattern)) = pattern.map(regex_lite::Regex::new)
         && !pattern.is_match(text)
     {
         let wrong = Wrong {

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::{Folder, rendered};
 use crate::project::{
-    InitError, LoadOptions, Loaded, init, json_schema, load, reference, schema::schema_files,
+    InitError, LoadOptions, Loaded, init, json_schema, load, reference,
+    schema::{Schemas, schema_files},
 };
 use crate::registry::Registry;
 
@@ -49,6 +50,32 @@ fn schemas_and_reference_are_committed_as_the_types_say() {
         assert_committed(name, &text);
     }
     assert_committed("REFERENCE.md", &reference(&registry));
+}
+
+/// A pattern that does not compile would let everything through.
+#[test]
+fn every_pattern_of_the_schemas_compiles() {
+    fn collect(schema: &serde_json::Value, patterns: &mut Vec<String>) {
+        if let Some(pattern) = schema.get("pattern").and_then(serde_json::Value::as_str) {
+            patterns.push(pattern.to_owned());
+        }
+        let parts = schema.as_object().into_iter().flat_map(|keys| keys.values());
+        parts
+            .chain(schema.as_array().into_iter().flatten())
+            .for_each(|part| collect(part, patterns));
+    }
+    let schemas = Schemas::new(&Registry::built_in());
+    let mut patterns = Vec::new();
+    for schema in [&schemas.project, &schemas.mapping]
+        .into_iter()
+        .chain(schemas.mapping_to.values())
+    {
+        collect(schema, &mut patterns);
+    }
+    assert!(!patterns.is_empty());
+    for pattern in patterns {
+        regex_lite::Regex::new(&pattern).unwrap();
+    }
 }
 
 #[test]
