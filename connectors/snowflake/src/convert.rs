@@ -12,9 +12,12 @@ use std::sync::Arc;
 
 use arrow_array::builder::{Decimal256Builder, StringBuilder, TimestampMicrosecondBuilder};
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Date32Type, Decimal128Type, Float32Type, Int16Type, Int32Type, Int64Type};
+use arrow_array::types::{
+    Date32Type, Decimal128Type, Float32Type, Int8Type, Int16Type, Int32Type, Int64Type,
+};
 use arrow_array::{
-    Array, ArrayRef, Decimal128Array, Int64Array, PrimitiveArray, TimestampMicrosecondArray, new_null_array,
+    Array, ArrayRef, Date32Array, Decimal128Array, Float64Array, Int64Array, TimestampMicrosecondArray,
+    new_null_array,
 };
 use arrow_cast::cast;
 use arrow_schema::DataType;
@@ -68,10 +71,10 @@ fn of_type(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, Misfit> {
 /// Integers of any width in 64 bits; none when these are no integers.
 fn widened(array: &ArrayRef) -> Option<Int64Array> {
     match array.data_type() {
-        DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => {
-            let wide = cast(array, &DataType::Int64).ok()?;
-            Some(wide.as_primitive::<Int64Type>().clone())
-        }
+        DataType::Int8 => Some(array.as_primitive::<Int8Type>().unary(i64::from)),
+        DataType::Int16 => Some(array.as_primitive::<Int16Type>().unary(i64::from)),
+        DataType::Int32 => Some(array.as_primitive::<Int32Type>().unary(i64::from)),
+        DataType::Int64 => Some(array.as_primitive::<Int64Type>().clone()),
         _ => None,
     }
 }
@@ -156,7 +159,10 @@ fn twos_complement(bytes: &[u8]) -> Result<i128, Unfit> {
 fn floats(array: &ArrayRef) -> Result<ArrayRef, Misfit> {
     match array.data_type() {
         DataType::Float64 => Ok(Arc::clone(array)),
-        DataType::Float32 => cast(array, &DataType::Float64).map_err(|_| another()),
+        DataType::Float32 => {
+            let wide: Float64Array = array.as_primitive::<Float32Type>().unary(f64::from);
+            Ok(Arc::new(wide))
+        }
         _ => Err(another()),
     }
 }
@@ -218,18 +224,17 @@ fn vectors(array: &ArrayRef) -> Result<ArrayRef, Misfit> {
 }
 
 fn dates(array: &ArrayRef) -> Result<ArrayRef, Misfit> {
-    let days = match array.data_type() {
-        DataType::Date32 => Arc::clone(array),
-        DataType::Int32 => cast(array, &DataType::Date32).map_err(|_| another())?,
+    let values: Date32Array = match array.data_type() {
+        DataType::Date32 => array.as_primitive::<Date32Type>().clone(),
+        DataType::Int32 => array.as_primitive::<Int32Type>().reinterpret_cast(),
         _ => return Err(another()),
     };
-    let values: &PrimitiveArray<Date32Type> = days.as_primitive();
     let fits = |value: i32| day(i64::from(value)).is_ok();
     // 1970, which always fits, and the values around it.
     let (first, last) =
         (values.iter().flatten()).fold((0, 0), |(first, last), day| (day.min(first), day.max(last)));
     if fits(first) && fits(last) {
-        return Ok(days);
+        return Ok(Arc::new(values));
     }
     let beyond = |row: &usize| values.is_valid(*row) && !fits(values.value(*row));
     let row = (0..values.len()).find(beyond).unwrap_or(0);

@@ -1,8 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use arrow_array::{
-    BinaryArray, BooleanArray, Date32Array, Float64Array, Int8Array, Int16Array, Int32Array, StringArray,
-    StructArray,
+    BinaryArray, BooleanArray, Float32Array, Int8Array, Int16Array, Int32Array, StringArray, StructArray,
 };
 use arrow_cast::display::array_value_to_string;
 use arrow_schema::Field;
@@ -47,12 +46,18 @@ fn numbers_mean_the_same_in_every_width() {
         ["-0.05", "NULL"]
     );
     assert_eq!(shown(kind, Int16Array::from(vec![1250])), ["12.50"]);
+    assert_eq!(
+        shown(kind, Int32Array::from(vec![None, Some(1250)])),
+        ["NULL", "12.50"]
+    );
     assert_eq!(shown(kind, Int64Array::from(vec![1250])), ["12.50"]);
     let exact = Decimal128Array::from(vec![1250])
         .with_precision_and_scale(38, 2)
         .unwrap();
     assert_eq!(shown(kind, exact), ["12.50"]);
     assert_eq!(shown(Kind::Integer, Int8Array::from(vec![-7])), ["-7"]);
+    let least = Int32Array::from(vec![Some(i32::MIN), None]);
+    assert_eq!(shown(Kind::Integer, least), ["-2147483648", "NULL"]);
     let wide = Decimal128Array::from(vec![7])
         .with_precision_and_scale(38, 0)
         .unwrap();
@@ -91,11 +96,15 @@ fn instants_come_as_numbers_or_in_parts() {
 fn other_types_arrive_as_what_they_are() {
     assert_eq!(shown(Kind::Boolean, BooleanArray::from(vec![true])), ["true"]);
     assert_eq!(shown(Kind::Float, Float64Array::from(vec![f64::NAN])), ["NaN"]);
+    let short = Float32Array::from(vec![Some(0.5), None]);
+    assert_eq!(shown(Kind::Float, short), ["0.5", "NULL"]);
     assert_eq!(
         shown(Kind::Text, StringArray::from(vec![Some(""), None])),
         ["", "NULL"]
     );
     assert_eq!(shown(Kind::Date, Date32Array::from(vec![-1])), ["1969-12-31"]);
+    let days = Int32Array::from(vec![Some(-1), None]);
+    assert_eq!(shown(Kind::Date, days), ["1969-12-31", "NULL"]);
     assert_eq!(
         shown(Kind::Time(3), Int32Array::from(vec![36_000_500])),
         ["10:00:00.5"]
