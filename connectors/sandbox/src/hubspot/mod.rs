@@ -11,6 +11,7 @@
 
 mod account;
 mod account_info;
+mod address;
 mod arrange;
 mod auth;
 mod batch;
@@ -32,13 +33,16 @@ mod options;
 mod page;
 mod properties;
 mod record;
+mod records;
 mod render;
+mod required;
 mod schemas;
 mod search;
 mod snapshot;
 mod store;
 #[cfg(test)]
 mod tests;
+mod unique;
 mod validate;
 mod write;
 
