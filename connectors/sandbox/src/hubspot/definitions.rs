@@ -336,6 +336,7 @@ impl Definitions {
             .map(|property| (id, property))
     }
 
+    #[inline]
     pub(super) fn get(&self, id: PropertyId) -> Option<&Property> {
         self.all.get(usize::from(id)).map(|entry| &entry.property)
     }
@@ -344,6 +345,7 @@ impl Definitions {
         self.all.get_mut(usize::from(id)).map(|entry| &mut entry.property)
     }
 
+    #[inline]
     pub(super) fn derived(&self, id: PropertyId) -> Option<Derived> {
         self.all.get(usize::from(id)).and_then(|entry| entry.derived)
     }
@@ -353,6 +355,7 @@ impl Definitions {
     }
 
     /// How an answer begins a member with a text: `,"name":"`.
+    #[inline]
     pub(super) fn member(&self, id: PropertyId) -> &str {
         self.all.get(usize::from(id)).map_or("", |entry| &entry.member)
     }

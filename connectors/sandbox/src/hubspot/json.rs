@@ -111,6 +111,7 @@ pub(super) fn has_escapes(text: &str) -> bool {
 }
 
 /// Appends text that needs no quoting.
+#[inline]
 pub(super) fn raw(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }

@@ -84,11 +84,13 @@ impl Content {
 
     /// Whether JSON writes any of the values with escapes. Told of all at once: one look over the packed
     /// text costs less than one at every value.
+    #[inline]
     pub(super) fn has_escapes(&self) -> bool {
         self.has_escapes
     }
 
     /// A value; `None` when never written or cleared.
+    #[inline]
     pub(super) fn get(&self, property: PropertyId) -> Option<&str> {
         let position = self.spans.iter().position(|span| span.property == property)?;
         let start = match position.checked_sub(1) {

@@ -50,6 +50,7 @@ impl Records {
         slot
     }
 
+    #[inline]
     pub(super) fn get(&self, slot: Slot) -> Option<&Record> {
         let slot = slot as usize;
         self.blocks.get(slot / BLOCK)?.get(slot % BLOCK)

@@ -164,11 +164,13 @@ impl ObjectStore {
         }
     }
 
+    #[inline]
     pub(super) fn is_unique(&self, property: PropertyId) -> bool {
         self.unique.iter().any(|(unique, _)| *unique == property)
     }
 
     /// The form in which a unique value is compared.
+    #[inline]
     pub(super) fn comparable<'a>(&self, property: PropertyId, value: &'a str) -> Cow<'a, str> {
         let fold = self.unique_ignores_case || Some(property) == self.email;
         let is_lower = || {
@@ -189,6 +191,7 @@ impl ObjectStore {
         index.get(self.identity(property), &self.records, value)
     }
 
+    #[inline]
     pub(super) fn record(&self, slot: Slot) -> Option<&Record> {
         self.records.get(slot)
     }
