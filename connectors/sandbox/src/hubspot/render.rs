@@ -194,7 +194,7 @@ impl Row<'_, '_> {
             None => match self.record.content.get(property) {
                 Some(text) => self.stored(property, text),
                 None => {
-                    self.member(property, 0);
+                    self.member(property);
                     // In place of the text's first quote.
                     self.out.pop();
                     raw(self.out, "null");
@@ -205,7 +205,7 @@ impl Row<'_, '_> {
 
     fn stored(&mut self, property: PropertyId, text: &str) {
         if self.record.content.has_escapes() {
-            self.member(property, text.len() + 2);
+            self.member(property);
             self.out.pop();
             string(self.out, text);
         } else {
@@ -215,16 +215,15 @@ impl Row<'_, '_> {
 
     /// A text without anything to escape.
     fn plain(&mut self, property: PropertyId, text: &str) {
-        self.member(property, text.len() + 1);
+        self.member(property);
         raw(self.out, text);
         self.out.push(b'"');
     }
 
-    /// The beginning of a member, up to the first quote of its text; room for that many bytes more.
-    fn member(&mut self, property: PropertyId, more: usize) {
+    /// The beginning of a member, up to the first quote of its text.
+    fn member(&mut self, property: PropertyId) {
         let member = self.store.definitions.member(property);
         let comma = usize::from(std::mem::take(&mut self.first));
-        self.out.reserve(member.len() + more);
         raw(self.out, member.get(comma..).unwrap_or_default());
     }
 }

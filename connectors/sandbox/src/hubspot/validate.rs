@@ -202,14 +202,17 @@ fn is_email(text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else {
         return false;
     };
-    let local_fits = !local.is_empty()
-        && local.len() <= 64
-        && !local.starts_with('.')
-        && !local.ends_with('.')
-        && !local.as_bytes().windows(2).any(|pair| pair == b"..")
+    // No dot at either end, nor two in a row.
+    let mut last = '.';
+    let local_fits = local.len() <= 64
         && local.chars().all(|letter| {
-            letter.is_alphanumeric() || (letter.is_ascii() && "!#$%&'*+-/=?^_`{|}~.".contains(letter))
-        });
+            let between = letter != '.' || last != '.';
+            last = letter;
+            between
+                && (letter.is_alphanumeric()
+                    || (letter.is_ascii() && "!#$%&'*+-/=?^_`{|}~.".contains(letter)))
+        })
+        && last != '.';
     let label_fits = |label: &str| {
         !label.is_empty()
             && label.len() <= 63
@@ -362,6 +365,9 @@ mod tests {
             "ann@example.con",
             "ann@host.test",
             ".ann@example.com",
+            "ann.@example.com",
+            "an..n@example.com",
+            ".@example.com",
             "ann@example.c",
             "ann@-x.com",
             " ann@example.com",

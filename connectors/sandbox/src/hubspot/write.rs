@@ -64,26 +64,33 @@ struct Row<'r, 'a> {
 /// A property as values are written to it: looked up once a request, not once a value.
 #[derive(Clone, Copy, Debug)]
 struct Column<'s> {
+    name: &'s str,
     id: PropertyId,
     property: &'s Property,
     is_read_only: bool,
-    /// Whether any text of usual length is stored as sent.
-    takes_texts: bool,
     is_email: bool,
     is_lifecycle: bool,
     is_unique: bool,
+    /// Whether any text that is not too long is stored as sent, and nothing else depends on it.
+    is_plain_text: bool,
 }
 
 impl<'s> Column<'s> {
     fn new(store: &ObjectStore, id: PropertyId, property: &'s Property) -> Self {
+        let is_read_only = property.is_read_only();
+        let is_email = store.email == Some(id);
+        let is_lifecycle = store.lifecycle == Some(id);
+        let is_unique = store.is_unique(id);
         Self {
+            name: &property.name,
             id,
             property,
-            is_read_only: property.is_read_only(),
-            takes_texts: validate::takes_texts(property) && store.email != Some(id),
-            is_email: store.email == Some(id),
-            is_lifecycle: store.lifecycle == Some(id),
-            is_unique: store.is_unique(id),
+            is_read_only,
+            is_email,
+            is_lifecycle,
+            is_unique,
+            is_plain_text: validate::takes_texts(property)
+                && !(is_read_only || is_email || is_lifecycle || is_unique),
         }
     }
 }
@@ -160,6 +167,13 @@ impl<'s> Planner<'s> {
                     .push(BadProperty::new(&name, "PROPERTY_DOESNT_EXIST", message));
                 continue;
             };
+            let value = match value {
+                Sent::Text(text) if column.is_plain_text && text.len() <= validate::MAX_TEXT => {
+                    self.put(&mut row.writes, column.id, text);
+                    continue;
+                }
+                value => value,
+            };
             if column.is_read_only {
                 let message = format!("\"{name}\" is a read only property; its value cannot be set");
                 row.bad.push(BadProperty::new(&name, "READ_ONLY_VALUE", message));
@@ -187,7 +201,7 @@ impl<'s> Planner<'s> {
 
     fn column(&mut self, position: usize, name: &str) -> Option<Column<'s>> {
         if let Some(column) = self.columns.get(position)
-            && column.property.name == name
+            && column.name == name
         {
             return Some(*column);
         }
@@ -213,12 +227,7 @@ impl<'s> Planner<'s> {
             Some(content) if column.is_lifecycle || property.is_multiple() => content.get(id),
             _ => None,
         };
-        let checked = if column.takes_texts && sent.len() <= validate::MAX_TEXT {
-            Ok(sent)
-        } else {
-            validate::value(property, sent, column.is_email, stored)
-        };
-        let value = match checked {
+        let value = match validate::value(property, sent, column.is_email, stored) {
             Ok(value) => value,
             Err(refused) => {
                 row.bad.push(refused);
