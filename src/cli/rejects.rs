@@ -249,7 +249,7 @@ fn arrived(args: &ShowArgs, dir: &Path, out: &mut Output) -> Result<Exit, Failur
         rows: vec![row],
         ..Changes::default()
     };
-    store.commit(state.id, &[&changes])?;
+    store.commit(state.id, [&changes])?;
     if args.json.json {
         out.json(&json!({ "arrived": 1 }))?;
     } else {

@@ -1,5 +1,6 @@
 //! What an error of a whole request means for its operations, and for the delivery.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use outflow_sdk::destination::Rejection;
@@ -98,9 +99,9 @@ pub(super) fn exchange(error: &ConnectorError) -> Exchange<'_> {
 
 /// What becomes of the operations of a request that failed as a whole.
 pub(super) fn failed(mut parcel: Parcel, error: ConnectorError, policy: &Policy) -> Verdict {
-    for note in &mut parcel.notes {
-        if error.correlation.is_some() {
-            note.correlation.clone_from(&error.correlation);
+    if let Some(correlation) = error.correlation.as_deref().map(Arc::<str>::from) {
+        for note in &mut parcel.notes {
+            note.correlation = Some(Arc::clone(&correlation));
         }
     }
     match &error.kind {

@@ -1,5 +1,6 @@
 //! What an answer means for each of the operations that were in the request.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use outflow_sdk::destination::{Action, Answer, Effect, Operation, Outcome, Rejection, Route};
@@ -77,7 +78,7 @@ impl Verdict {
         (mut operation, mut note): Item,
         fields: Vec<u16>,
         effect: Effect,
-        remote: Option<std::sync::Arc<str>>,
+        remote: Option<Arc<str>>,
     ) {
         let before = operation.pending.len();
         operation.pending.retain(|field| !fields.contains(field));
@@ -150,9 +151,10 @@ pub(super) fn interpret(parcel: Parcel, fields: Vec<Vec<u16>>, answer: Answer, p
     let mut retry = Vec::new();
     let mut floor: Option<Duration> = None;
     let mut fields = fields.into_iter();
+    let correlation: Option<Arc<str>> = answer.correlation.as_deref().map(Arc::from);
     for ((operation, mut note), outcome) in parcel.into_items().zip(answer.outcomes) {
         let carried = fields.next().unwrap_or_default();
-        note.correlation.clone_from(&answer.correlation);
+        note.correlation.clone_from(&correlation);
         match outcome {
             Outcome::Applied { effect, remote } => {
                 verdict.applied((operation, note), carried, effect, remote)

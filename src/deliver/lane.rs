@@ -2,6 +2,7 @@
 //! another attempt, and operations that wait for an earlier one on the same record.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use foldhash::HashMap;
 use outflow_sdk::destination::{Encoded, Operation, Route};
@@ -27,7 +28,7 @@ pub(super) struct Note {
     /// Some attempt may have been applied.
     pub in_doubt: bool,
     /// The vendor's id of the last exchange.
-    pub correlation: Option<String>,
+    pub correlation: Option<Arc<str>>,
 }
 
 /// An operation the delivery holds.

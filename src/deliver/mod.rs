@@ -139,7 +139,7 @@ pub struct Settled {
     /// What became of it.
     pub fate: Fate,
     /// The vendor's id of the last exchange.
-    pub correlation: Option<String>,
+    pub correlation: Option<Arc<str>>,
     /// Requests that carried it.
     pub attempts: u32,
 }

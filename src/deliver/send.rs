@@ -230,8 +230,9 @@ fn leave_open(parcel: Parcel, ticket: &Ticket, stop: Stop) -> Verdict {
         stop: Some(stop),
         ..Verdict::default()
     };
+    let correlation: Arc<str> = ticket.id.as_str().into();
     for (operation, mut note) in parcel.into_items() {
-        note.correlation = Some(ticket.id.clone());
+        note.correlation = Some(Arc::clone(&correlation));
         verdict.settle((operation, note), Fate::JobOpen);
     }
     verdict

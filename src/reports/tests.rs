@@ -71,7 +71,7 @@ impl World {
             rejects,
             ..Changes::default()
         };
-        self.store.commit(sync.id, &[&changes]).unwrap();
+        self.store.commit(sync.id, [&changes]).unwrap();
         let status = if refused > 0 {
             RunStatus::Rejects
         } else {

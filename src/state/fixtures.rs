@@ -34,7 +34,7 @@ impl Fixture {
     }
 
     pub(super) fn commit(&self, changes: &Changes) -> u64 {
-        self.store.commit(self.sync.id, &[changes]).unwrap()
+        self.store.commit(self.sync.id, [changes]).unwrap()
     }
 
     pub(super) fn add(&self, numbers: impl IntoIterator<Item = i128>) {

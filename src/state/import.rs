@@ -7,7 +7,7 @@ use std::path::Path;
 use outflow_sdk::print::ENCODING_VERSION;
 use rusqlite::Connection;
 
-use super::commit::{INSERT_ROW, blob, insert_attempt, insert_reject, write_row};
+use super::commit::{INSERT_ROW, insert_attempt, insert_reject, write_row};
 use super::erase::note_erasure;
 use super::jobs::{Job, JobId, JobRow, JobRowLine, insert_job};
 use super::lines::{FORMAT, Hex, Line, RejectLine, RowLine, Transferred};
@@ -27,7 +27,6 @@ impl Store {
                 store: &store,
                 connection: transaction,
                 syncs: HashMap::new(),
-                prints: Vec::new(),
                 moved: Transferred::default(),
             };
             import.make_room(replace)?;
@@ -44,7 +43,6 @@ struct Import<'a> {
     connection: &'a Connection,
     /// Rows of each sync so far.
     syncs: HashMap<SyncId, i64>,
-    prints: Vec<u8>,
     moved: Transferred,
 }
 
@@ -297,9 +295,8 @@ impl Import<'_> {
         let sync = line.sync;
         self.known(sync)?;
         let row = line.into_row()?;
-        blob(&row.prints, &mut self.prints);
         let mut insert = self.connection.prepare_cached(INSERT_ROW)?;
-        if !write_row(&mut insert, sync, &row, &self.prints)? {
+        if !write_row(&mut insert, sync, &row)? {
             return Err(Refusal::Words("a row is there already".to_owned()));
         }
         *self.syncs.entry(sync).or_default() += 1;
@@ -396,7 +393,7 @@ mod tests {
         let text = exported(&fixture.store);
         let Fixture { store, folder, sync } = fixture;
         Filter::rebuild(&store, sync.id).unwrap();
-        store.commit(sync.id, &[&rows([row(key(9), 9)])]).unwrap();
+        store.commit(sync.id, [&rows([row(key(9), 9)])]).unwrap();
         drop(store);
         let error = import(&folder, &text, false).unwrap_err();
         assert!(matches!(error, StateError::NotEmpty { .. }), "{error}");

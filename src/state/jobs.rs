@@ -265,7 +265,7 @@ mod tests {
             jobs: vec![job(3, 2)],
             ..Changes::default()
         };
-        let both = fixture.store.commit(fixture.sync.id, &[&acknowledged, &twice]);
+        let both = fixture.store.commit(fixture.sync.id, [&acknowledged, &twice]);
         assert!(both.is_err(), "a job is there already");
         assert_eq!(fixture.store.open_jobs(fixture.sync.id).unwrap().len(), 2);
         assert_eq!(fixture.state().rows, 0);

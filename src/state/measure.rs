@@ -42,7 +42,7 @@ fn commit(fixture: &Fixture, rows: &[StoredRow]) {
             })
             .collect();
         let batches: Vec<&Changes> = batches.iter().collect();
-        fixture.store.commit(fixture.sync.id, &batches).unwrap();
+        fixture.store.commit(fixture.sync.id, batches).unwrap();
     }
 }
 

@@ -226,7 +226,7 @@ mod tests {
             rejects: vec![reject(key(1), "c@example.com")],
             ..Changes::default()
         };
-        fixture.store.commit(other.id, &[&rejects]).unwrap();
+        fixture.store.commit(other.id, [&rejects]).unwrap();
         fixture
     }
 

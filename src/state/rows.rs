@@ -260,7 +260,7 @@ mod tests {
         fixture.commit(&rows(expected.values().cloned()));
         fixture
             .store
-            .commit(other.id, &[&rows((0..9_000).map(|number| row(key(number), 5)))])
+            .commit(other.id, [&rows((0..9_000).map(|number| row(key(number), 5)))])
             .unwrap();
         for step in [1, 2, 3, 50, 700] {
             let mut keys: Vec<KeyHash> = (0..9_000).step_by(step).map(key).collect();

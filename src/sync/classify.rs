@@ -13,7 +13,7 @@ use outflow_sdk::value::Value;
 use super::diff::{Change, acknowledged, diff_row};
 use super::error::RunError;
 use super::held::HeldValues;
-use super::map::Record;
+use super::map::{Record, value_prints};
 use super::packed::PackedValues;
 use super::plan::{Immediate, Plan, Planned, PlannedRow, Waves};
 use super::renames::Renames;
@@ -262,6 +262,7 @@ impl<'a> Classifier<'a> {
             planned,
             remote: stored.and_then(|stored| stored.remote),
             values: record.values,
+            prints: record.prints,
             pending,
             acknowledged,
             stored_print: before,
@@ -270,7 +271,7 @@ impl<'a> Classifier<'a> {
         if renamed {
             let of = |prints: &[Print], field: &u16| prints.get(usize::from(*field)).copied().unwrap_or(0);
             let leaves = self.matches.iter().map(|field| of(&row.acknowledged, field));
-            let takes = self.matches.iter().map(|field| of(&record.prints, field));
+            let takes = self.matches.iter().map(|field| of(&row.prints, field));
             self.renames.push(&row, leaves, takes)?;
         } else {
             self.plan.rows.writes.push(&row)?;
@@ -441,6 +442,7 @@ impl<'a> Classifier<'a> {
             planned: Planned::Remove(rule),
             remote: stored.remote,
             values: PackedValues::pack(&values).map_err(SpillError::from)?,
+            prints: value_prints(self.context.store.printer(), &values),
             pending,
             acknowledged,
             stored_print: before,

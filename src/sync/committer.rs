@@ -51,31 +51,29 @@ impl Committer {
                 wait.await.map_err(|_| stopped())?
             }
             Self::InPlace(store, id) => store
-                .commit(*id, &[&changes])
+                .commit(*id, [&changes])
                 .map_err(|error| LedgerError(error.into())),
         }
     }
 }
 
-/// Writes waiting batches together until nobody can send any more.
+/// Writes waiting batches together until nobody can send any more. Those that come while others are
+/// being written still go with them.
 fn commit_batches(store: &Store, id: SyncId, batches: &mpsc::Receiver<Batch>) {
     while let Ok(first) = batches.recv() {
-        let mut group = vec![first];
-        while group.len() < GROUP {
-            match batches.try_recv() {
-                Ok(batch) => group.push(batch),
-                Err(_) => break,
-            }
-        }
-        let changes: Vec<&Changes> = group.iter().map(|batch| &batch.changes).collect();
-        let result = store.commit(id, &changes);
-        for batch in group {
+        let mut waiting = vec![first.done];
+        let more = batches.try_iter().take(GROUP - 1).map(|batch| {
+            waiting.push(batch.done);
+            batch.changes
+        });
+        let result = store.commit(id, std::iter::once(first.changes).chain(more));
+        for done in waiting {
             let answer = match &result {
                 Ok(generation) => Ok(*generation),
                 Err(error) => Err(LedgerError(error.to_string().into())),
             };
             // Nobody waits any more when the run was dropped.
-            let _ = batch.done.send(answer);
+            let _ = done.send(answer);
         }
     }
 }

@@ -105,7 +105,7 @@ impl Runner {
         if changes.rejects.is_empty() {
             return Ok(rows);
         }
-        let written = stage.store.commit(facts.state.id, &[&changes])?;
+        let written = stage.store.commit(facts.state.id, [&changes])?;
         *generation = (*generation).max(Some(written));
         course.tally.rejected += changes.rejects.len() as u64;
         Ok(free)

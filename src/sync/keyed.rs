@@ -285,6 +285,7 @@ fn take(
         .map_err(|error| RunError::Internal(format!("rows cannot be picked: {error}")))?;
     let mut prints = BatchPrints::default();
     mapping.prints(&batch, &mut prints);
+    let mut values = Vec::new();
     for (row, (key, print)) in prints.keys.iter().zip(&prints.prints).enumerate() {
         let Some(key) = *key else { continue };
         if let Some(wanted) = wanted.get_mut(&key) {
@@ -292,7 +293,7 @@ fn take(
         }
         scan.read += 1;
         scan.candidates
-            .push(key, &mapping.record(&batch, row, key, *print)?)?;
+            .push(key, &mapping.record(&batch, row, key, *print, &mut values)?)?;
     }
     Ok(nulls)
 }

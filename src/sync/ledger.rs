@@ -9,8 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use foldhash::HashMap;
 use outflow_sdk::destination::{Effect, Mode, Operation, Rejection};
-use outflow_sdk::print::{KeyHash, Print, Printer};
-use outflow_sdk::value::Value;
+use outflow_sdk::print::{KeyHash, Print};
 
 use super::classify::{match_numbers, match_text};
 use super::committer::Committer;
@@ -30,6 +29,9 @@ struct UnderWay {
     key: KeyHash,
     print: Print,
     planned: Planned,
+    /// Of what the model has in each field; `0` = nothing to send.
+    now: Vec<Print>,
+    /// Of what is acknowledged of each field.
     prints: Vec<Print>,
     stored_print: Print,
     known: bool,
@@ -61,7 +63,6 @@ pub struct RunLedger {
     run: RunId,
     layout: u32,
     schema_print: u64,
-    printer: Printer,
     keep_key_text: bool,
     /// Numbers of the fields that identify records.
     matches: Vec<u16>,
@@ -93,7 +94,6 @@ pub struct RunFacts {
 impl RunLedger {
     /// A ledger that writes to `store`. Call it inside a tokio runtime.
     pub fn new(facts: RunFacts, store: Arc<Store>, clock: Arc<dyn Clock>) -> Self {
-        let printer = store.printer();
         let committer = Committer::start(store, facts.id);
         Self {
             matches: match_numbers(&facts.sync),
@@ -101,7 +101,6 @@ impl RunLedger {
             run: facts.run,
             layout: facts.layout,
             schema_print: facts.schema_print,
-            printer,
             keep_key_text: facts.keep_key_text,
             clock,
             under_way: Mutex::default(),
@@ -129,6 +128,7 @@ impl RunLedger {
             key: row.key,
             print: row.print,
             planned: row.planned,
+            now: std::mem::take(&mut row.prints),
             prints,
             stored_print: row.stored_print,
             known: row.planned != Planned::Create,
@@ -173,19 +173,6 @@ impl RunLedger {
         }
     }
 
-    /// The prints of what the model has in each field; `0` = nothing to send.
-    fn prints_of(&self, operation: &Operation, prints: &mut Vec<Print>) {
-        let mut scratch = Vec::new();
-        let mut print = |value: &Value| self.printer.value(value, &mut scratch).max(1);
-        prints.clear();
-        prints.extend(
-            operation
-                .record
-                .iter()
-                .map(|value| value.as_ref().map_or(0, &mut print)),
-        );
-    }
-
     fn reject(
         &self,
         row: &UnderWay,
@@ -218,7 +205,6 @@ impl RunLedger {
         let mut digest = Digest {
             ledger: self,
             now_ms: self.clock.now_ms(),
-            now: Vec::new(),
             changes: Changes::default(),
             tally: Tally::default(),
             filter: Vec::new(),
@@ -307,8 +293,6 @@ impl Ledger for RunLedger {
 struct Digest<'a> {
     ledger: &'a RunLedger,
     now_ms: i64,
-    /// Of the row at hand: the prints of what the model has.
-    now: Vec<Print>,
     changes: Changes,
     tally: Tally,
     filter: Vec<FilterChange>,
@@ -329,7 +313,7 @@ impl Digest<'_> {
                 last,
             } => {
                 if let Some(remote) = remote {
-                    row.remote = Some(remote.to_string());
+                    row.remote = Some(String::from(&**remote));
                 }
                 self.applied(row, &settled.operation, *effect, fields, *last);
             }
@@ -400,9 +384,8 @@ impl Digest<'_> {
             return;
         }
         row.created |= effect == Effect::Created;
-        self.ledger.prints_of(operation, &mut self.now);
         if effect != Effect::Untouched {
-            self.acknowledge(&mut row.prints, fields);
+            self.acknowledge(row, fields);
         }
         if effect == Effect::Untouched && row.remote.is_none() {
             // Mode update, and no such record: it may come to be, so nothing is remembered.
@@ -412,7 +395,7 @@ impl Digest<'_> {
             }
             return;
         }
-        let print = if last && is_complete(&self.now, &row.prints) {
+        let print = if last && is_complete(&row.now, &row.prints) {
             row.print
         } else {
             0
@@ -453,12 +436,12 @@ impl Digest<'_> {
     }
 
     /// Puts the prints of acknowledged fields in their places, and counts those that differ.
-    fn acknowledge(&mut self, prints: &mut [Print], fields: &[u16]) {
+    fn acknowledge(&mut self, row: &mut UnderWay, fields: &[u16]) {
         for at in fields.iter().map(|field| usize::from(*field)) {
-            let (Some(print), Some(sum)) = (prints.get_mut(at), self.fields.get_mut(at)) else {
+            let (Some(print), Some(sum)) = (row.prints.get_mut(at), self.fields.get_mut(at)) else {
                 continue;
             };
-            let now = self.now.get(at).copied().unwrap_or(0);
+            let now = row.now.get(at).copied().unwrap_or(0);
             if now != 0 && *print != now {
                 *print = now;
                 *sum += 1;
@@ -526,7 +509,7 @@ impl Digest<'_> {
             run: self.ledger.run,
             outcome: outcome.to_owned(),
             code: code.to_owned(),
-            correlation: settled.correlation.clone(),
+            correlation: settled.correlation.as_deref().map(str::to_owned),
         });
     }
 }

@@ -241,7 +241,7 @@ impl Mapping {
         columns().for_each(|column| columns::send_for_texts(column, rows()));
     }
 
-    /// One row with its values.
+    /// One row with its values, which `values` holds until the next.
     ///
     /// # Errors
     /// When the values cannot be packed.
@@ -251,13 +251,12 @@ impl Mapping {
         row: usize,
         key: KeyHash,
         print: Print,
+        values: &mut Vec<Option<Value>>,
     ) -> Result<Record, SpillError> {
         let mut fault = None;
-        let values: Vec<Option<Value>> = self
-            .fields
-            .iter()
-            .zip(0u16..)
-            .map(|(field, number)| match self.read(field, batch, row) {
+        values.clear();
+        values.extend(self.fields.iter().zip(0u16..).map(|(field, number)| {
+            match self.read(field, batch, row) {
                 Ok(Value::Null) => match field.null {
                     NullPolicy::Clear => Some(Value::Null),
                     NullPolicy::Keep => None,
@@ -276,29 +275,32 @@ impl Mapping {
                     });
                     None
                 }
-            })
-            .collect();
+            }
+        }));
         Ok(Record {
             key,
             key_text: self.key_text(batch, row),
             print,
-            prints: value_prints(self.printer, &values),
-            values: PackedValues::pack(&values)?,
+            prints: value_prints(self.printer, values),
+            values: PackedValues::pack(values)?,
             fault,
         })
     }
 
     /// The key of a row as people write it.
     pub fn key_text(&self, batch: &RecordBatch, row: usize) -> String {
-        let parts: Vec<String> = self
-            .key
-            .iter()
-            .map(|&at| {
-                let (array, json) = columns::column(batch, at);
-                columns::value_at(array, row, json).map_or_else(|_| String::new(), |value| value.to_string())
-            })
-            .collect();
-        parts.join("/")
+        let mut text = String::new();
+        for (place, at) in self.key.iter().enumerate() {
+            if place > 0 {
+                text.push('/');
+            }
+            let (array, json) = columns::column(batch, *at);
+            if let Ok(value) = columns::value_at(array, row, json) {
+                // Memory takes whatever it is given.
+                let _ = value.write_to(&mut text);
+            }
+        }
+        text
     }
 
     /// What the key's columns hold, for keys that come from outside.
@@ -439,7 +441,8 @@ impl Mapping {
 }
 
 /// The print of each value, `0` where the destination is left as it is.
-fn value_prints(printer: Printer, values: &[Option<Value>]) -> Vec<Print> {
+/// The prints of a row's values; `0` = leave as it is.
+pub(super) fn value_prints(printer: Printer, values: &[Option<Value>]) -> Vec<Print> {
     let mut scratch = Vec::new();
     values
         .iter()

@@ -160,7 +160,7 @@ impl Settlement<'_> {
         for (row, outcome) in job.rows.iter().zip(answer.outcomes) {
             digest.one(row, outcome)?;
         }
-        self.store.commit(self.state.id, &[&digest.changes])?;
+        self.store.commit(self.state.id, [&digest.changes])?;
         Ok(None)
     }
 

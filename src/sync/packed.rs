@@ -6,7 +6,6 @@
 
 use std::fmt;
 
-use bytes::Bytes;
 use outflow_sdk::print::Print;
 use outflow_sdk::value::Value;
 use serde::de::{Error, Visitor};
@@ -14,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// One value per mapped field, packed; `None` = leave the destination as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PackedValues(Bytes);
+pub struct PackedValues(Vec<u8>);
 
 impl PackedValues {
     /// Packs values.
@@ -22,8 +21,7 @@ impl PackedValues {
     /// # Errors
     /// When a value is larger than memory allows.
     pub fn pack(values: &[Option<Value>]) -> Result<Self, postcard::Error> {
-        postcard::to_extend(values, Vec::with_capacity(values.len() * 16))
-            .map(|bytes: Vec<u8>| Self(bytes.into()))
+        postcard::to_extend(values, Vec::with_capacity(values.len() * 16)).map(Self)
     }
 
     /// The values.
@@ -43,9 +41,7 @@ impl Serialize for PackedValues {
 
 impl<'de> Deserialize<'de> for PackedValues {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer
-            .deserialize_bytes(BytesOf(Bytes::copy_from_slice))
-            .map(Self)
+        deserializer.deserialize_bytes(BytesOf(<[u8]>::to_vec)).map(Self)
     }
 }
 
@@ -115,6 +111,6 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_values_are_an_error() {
-        assert!(PackedValues(Bytes::from_static(&[3, 1])).unpack().is_err());
+        assert!(PackedValues(vec![3, 1]).unpack().is_err());
     }
 }

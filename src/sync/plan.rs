@@ -49,6 +49,9 @@ pub struct PlannedRow {
     pub remote: Option<String>,
     /// Values by field; `None` = leave as it is.
     pub values: PackedValues,
+    /// Their prints; `0` = leave as it is.
+    #[serde(with = "packed::prints")]
+    pub prints: Vec<Print>,
     /// Numbers of the fields to be sent.
     pub pending: Vec<u16>,
     /// What is acknowledged of each field so far; `0` = nothing.

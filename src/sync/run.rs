@@ -296,12 +296,12 @@ impl Runner {
                 }
             }
             if changes.rows.len() + changes.rejects.len() + changes.removed.len() >= CHUNK {
-                generation = Some(self.stage.store.commit(state.id, &[&changes])?);
+                generation = Some(self.stage.store.commit(state.id, [&changes])?);
                 changes = Changes::default();
             }
         }
         if !changes.is_empty() {
-            generation = Some(self.stage.store.commit(state.id, &[&changes])?);
+            generation = Some(self.stage.store.commit(state.id, [&changes])?);
         }
         Ok(generation)
     }
@@ -418,7 +418,7 @@ impl Runner {
             rows = changes.removed.len(),
             "left the model, but other rows describe their records, which stay"
         );
-        *generation = Some(self.stage.store.commit(facts.state.id, &[&changes])?);
+        *generation = Some(self.stage.store.commit(facts.state.id, [&changes])?);
         Ok(left)
     }
 

@@ -1,7 +1,9 @@
 //! Scan: the model is read once; rows that are as acknowledged are counted, the others set aside.
 
+use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use futures::StreamExt;
@@ -22,6 +24,8 @@ pub const SAMPLES: usize = 5;
 pub struct Scan {
     /// Rows that differ, have faults, or repeat a key; by key.
     pub candidates: SortedSpill,
+    /// Records of the last batch, to be set aside while the next ones are made.
+    made: Vec<PackedRows>,
     /// Rows read.
     pub read: u64,
     /// Rows that are as acknowledged (each key once).
@@ -123,6 +127,7 @@ impl Scan {
     pub(super) fn new(folder: &Path) -> Self {
         Self {
             candidates: SortedSpill::new(folder),
+            made: Vec::new(),
             read: 0,
             unchanged: 0,
             null_keys: 0,
@@ -157,9 +162,9 @@ impl Scan {
                 }
             }
             mapping.send_for(batch, &lot.differ);
-            for records in records(mapping, batch, &lot.differ) {
-                self.candidates.append(&records?)?;
-            }
+            let before = std::mem::take(&mut self.made);
+            let set_aside = || before.into_iter().try_for_each(|rows| self.candidates.append(rows));
+            self.made = records(mapping, batch, &lot.differ, set_aside)?;
         }
         lot.batches.clear();
         lot.prints.clear();
@@ -167,7 +172,10 @@ impl Scan {
         Ok(())
     }
 
-    fn finish(self) -> Result<Self, RunError> {
+    fn finish(mut self) -> Result<Self, RunError> {
+        for rows in std::mem::take(&mut self.made) {
+            self.candidates.append(rows)?;
+        }
         if !self.receipt.complete || self.receipt.rows != self.read {
             return Err(RunError::cut_read(self.read));
         }
@@ -175,42 +183,57 @@ impl Scan {
     }
 }
 
-/// Rows for which another thread is worth its start: about two milliseconds of work.
-const ROWS_PER_THREAD: usize = 512;
+/// Rows that a thread makes the records of before it takes more: about two milliseconds of work, for
+/// which another thread is worth its start.
+const SHARE: usize = 512;
 
 /// The records of some rows of a batch, in their order, made on every core: in a first run these are
-/// all rows, and they cost more than all else that is done with them before they are sent.
+/// all rows, and they cost more than all else that is done with them before they are sent. This thread
+/// does something else first.
 fn records(
     mapping: &Mapping,
     batch: &RecordBatch,
     rows: &[(usize, KeyHash, Print)],
-) -> Vec<Result<PackedRows, SpillError>> {
-    let make = &|rows: &[(usize, KeyHash, Print)]| -> Result<PackedRows, SpillError> {
+    first: impl FnOnce() -> Result<(), SpillError>,
+) -> Result<Vec<PackedRows>, SpillError> {
+    let make = |rows: &[(usize, KeyHash, Print)]| -> Result<PackedRows, SpillError> {
         let mut packed = PackedRows::default();
+        let mut values = Vec::new();
         for (row, key, print) in rows {
-            packed.push(*key, &mapping.record(batch, *row, *key, *print)?)?;
+            packed.push(*key, &mapping.record(batch, *row, *key, *print, &mut values)?)?;
         }
         Ok(packed)
     };
-    if rows.len() <= ROWS_PER_THREAD {
-        return vec![make(rows)];
+    if rows.len() <= SHARE {
+        first()?;
+        return Ok(vec![make(rows)?]);
     }
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let share = rows.len().div_ceil(cores).max(ROWS_PER_THREAD);
-    let mut shares = rows.chunks(share);
-    let own = shares.next().unwrap_or_default();
-    std::thread::scope(|scope| {
-        let start = |share| {
-            let thread = std::thread::Builder::new().name("map".into());
-            (share, thread.spawn_scoped(scope, move || make(share)).ok())
-        };
-        let others: Vec<_> = shares.map(start).collect();
-        let mut made = vec![make(own)];
-        for (share, thread) in others {
-            // Whoever could not be started is stood in for; so is whoever broke off, which then tells why.
-            let records = thread.and_then(|thread| thread.join().ok());
-            made.push(records.unwrap_or_else(|| make(share)));
+    let shares: Vec<_> = rows.chunks(SHARE).collect();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut made = Vec::new();
+        loop {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let Some(share) = shares.get(place) else {
+                return made;
+            };
+            made.push((place, make(share)));
         }
-        made
-    })
+    };
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let made = std::thread::scope(|scope| {
+        let start = |_| {
+            let thread = std::thread::Builder::new().name("map".into());
+            thread.spawn_scoped(scope, work).ok()
+        };
+        let others: Vec<_> = (1..cores.min(shares.len())).filter_map(start).collect();
+        let done = first();
+        let own = work();
+        let others = others.into_iter().filter_map(|thread| thread.join().ok());
+        done.map(|()| others.flatten().chain(own).collect::<BTreeMap<_, _>>())
+    });
+    let mut made = made?;
+    // Whoever broke off is stood in for, which then tells why.
+    let share = |(place, share): (usize, &&[_])| made.remove(&place).unwrap_or_else(|| make(share));
+    shares.iter().enumerate().map(share).collect()
 }

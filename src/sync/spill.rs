@@ -82,10 +82,10 @@ mod tests {
                 _ => packed.push(key, &(key, text)).unwrap(),
             }
             if at % 1_000 == 999 {
-                spill.append(&std::mem::take(&mut packed)).unwrap();
+                spill.append(std::mem::take(&mut packed)).unwrap();
             }
         }
-        spill.append(&packed).unwrap();
+        spill.append(packed).unwrap();
         assert_eq!(spill.len(), rows);
         let mut expected: Vec<_> = scrambled(rows).collect();
         expected.sort_by_key(|(key, _)| *key);

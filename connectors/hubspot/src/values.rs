@@ -150,7 +150,7 @@ pub(crate) fn write(kind: &Kind, value: &Value, out: &mut Vec<u8>) {
             None => write_text(&text_of(value), out),
         },
         (Kind::Choices(_), _) => write_text(&choices_of(value).join(";"), out),
-        (_, Value::Number(number)) => write_number(number, out),
+        (_, Value::Number(_) | Value::Date(_) | Value::Timestamp(_)) => write_plain(value, out),
         _ => write_text(&text_of(value), out),
     }
 }
@@ -167,6 +167,13 @@ fn write_number(number: &Decimal, out: &mut Vec<u8>) {
         out.extend_from_slice(piece.as_bytes());
         Ok(())
     });
+    out.push(b'"');
+}
+
+/// Writes a value whose text needs no escapes.
+fn write_plain(value: &Value, out: &mut Vec<u8>) {
+    out.push(b'"');
+    let _ = value.write_to(&mut *out);
     out.push(b'"');
 }
 

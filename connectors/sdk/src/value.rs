@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use compact_str::CompactString;
+use jiff::fmt::temporal::DateTimePrinter;
+use jiff::fmt::{StdFmtWrite, Write};
 use jiff::{SignedDuration, Timestamp, civil};
 use serde_json::value::RawValue;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
@@ -60,25 +62,37 @@ impl Value {
     }
 }
 
-/// The value as a person would write it: numbers without exponent or trailing zeros, ISO 8601
-/// dates, instants in UTC with `Z`, lists joined by commas, NULL as nothing.
-impl fmt::Display for Value {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Value {
+    /// Writes the value as a person would: numbers without exponent or trailing zeros, ISO 8601 dates,
+    /// instants in UTC with `Z`, lists joined by commas, NULL as nothing. Into memory (`String`, `Vec<u8>`)
+    /// it goes without a formatter, since this runs for every value sent.
+    ///
+    /// # Errors
+    /// When `out` takes no more; memory always does.
+    pub fn write_to(&self, mut out: impl Write) -> Result<(), jiff::Error> {
+        let instants = DateTimePrinter::new();
         match self {
             Value::Null => Ok(()),
-            Value::Bool(value) => write!(formatter, "{value}"),
-            Value::Number(value) => write!(formatter, "{value}"),
-            Value::Text(value) | Value::Json(value) => formatter.write_str(value),
+            Value::Bool(value) => out.write_str(if *value { "true" } else { "false" }),
+            Value::Number(value) => value.pieces(|piece| out.write_str(piece)),
+            Value::Text(value) | Value::Json(value) => out.write_str(value),
             Value::Date(days) => match civil_date(*days) {
-                Some(date) => write!(formatter, "{date}"),
-                None => write!(formatter, "{days} days after 1970-01-01"),
+                Some(date) => instants.print_date(&date, out),
+                None => out.write_str(&format!("{days} days after 1970-01-01")),
             },
             Value::Timestamp(micros) => match Timestamp::from_microsecond(*micros) {
-                Ok(instant) => write!(formatter, "{instant}"),
-                Err(_) => write!(formatter, "{micros} microseconds after 1970-01-01"),
+                Ok(instant) => instants.print_timestamp(&instant, out),
+                Err(_) => out.write_str(&format!("{micros} microseconds after 1970-01-01")),
             },
-            Value::List(items) => formatter.write_str(&items.join(",")),
+            Value::List(items) => out.write_str(&items.join(",")),
         }
+    }
+}
+
+/// As [`Value::write_to`] has it.
+impl fmt::Display for Value {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_to(StdFmtWrite(formatter)).map_err(|_| fmt::Error)
     }
 }
 

@@ -67,7 +67,7 @@ fn play(
         };
     }
     let batches: Vec<&Changes> = batches.iter().collect();
-    (!batches.is_empty()).then(|| fixture.store.commit(fixture.sync.id, &batches).unwrap())
+    (!batches.is_empty()).then(|| fixture.store.commit(fixture.sync.id, batches).unwrap())
 }
 
 fn agrees(fixture: &Fixture, model: &HashMap<i128, Print>) -> Result<(), TestCaseError> {

@@ -42,7 +42,7 @@ fn a_reader_works_while_a_writer_writes_and_sees_what_is_committed() {
 fn a_reader_cannot_write() {
     let fixture = fixture();
     let reader = Store::open(fixture.folder.path(), Access::Read).unwrap();
-    let error = reader.commit(fixture.sync.id, &[&rows([row(1, 1)])]).unwrap_err();
+    let error = reader.commit(fixture.sync.id, [&rows([row(1, 1)])]).unwrap_err();
     assert!(matches!(error, StateError::ReadOnly { .. }), "{error}");
     let new = reader.ensure_sync("new", &identity()).unwrap();
     assert_eq!((new.id, new.rows), (0, 0));
@@ -158,7 +158,7 @@ fn a_full_disk_loses_nothing_and_goes_on_when_there_is_room() {
     };
     limit(1);
     let many = rows((100..5_000).map(|number| row(key(number), 7)));
-    let error = fixture.store.commit(fixture.sync.id, &[&many]).unwrap_err();
+    let error = fixture.store.commit(fixture.sync.id, [&many]).unwrap_err();
     assert!(matches!(error, StateError::Full { .. }), "{error}");
     assert!(error.to_string().contains("free some space"), "{error}");
     assert_eq!(fixture.state().rows, 100);

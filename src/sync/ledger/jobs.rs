@@ -41,8 +41,7 @@ impl RunLedger {
         address: Option<&str>,
     ) -> JobRow {
         let mut prints = row.map(|row| row.prints.clone()).unwrap_or_default();
-        let mut now = Vec::new();
-        self.prints_of(operation, &mut now);
+        let now = row.map_or(&[][..], |row| &row.now);
         let mut acknowledged = Vec::with_capacity(fields.len());
         for &field in fields {
             let at = usize::from(field);
@@ -53,7 +52,7 @@ impl RunLedger {
         }
         let is_last = operation.pending.iter().all(|field| fields.contains(field));
         let (removed, complete) = match operation.action {
-            Action::Write => (None, is_last && is_complete(&now, &prints)),
+            Action::Write => (None, is_last && is_complete(now, &prints)),
             Action::Remove(rule) => (Some(rule), is_last || fields.is_empty()),
         };
         JobRow {

@@ -41,10 +41,53 @@ impl PackedRows {
     }
 }
 
+/// Bytes that came in pieces, and are kept so: an offset counts from the start of the first.
+#[derive(Default)]
+struct Pieces {
+    /// Where each begins.
+    pieces: Vec<(usize, Vec<u8>)>,
+}
+
+impl Pieces {
+    /// Size to which rows that come one by one share a piece.
+    const ROOM: usize = 256 << 10;
+
+    fn len(&self) -> usize {
+        self.pieces.last().map_or(0, |(start, piece)| start + piece.len())
+    }
+
+    fn add(&mut self, mut piece: Vec<u8>) {
+        piece.shrink_to_fit();
+        self.pieces.push((self.len(), piece));
+    }
+
+    /// Packs a row behind what is there; the new end.
+    fn extend<T: Serialize>(&mut self, row: &T) -> Result<usize, SpillError> {
+        if self.pieces.last().is_none_or(|(_, piece)| piece.len() >= Self::ROOM) {
+            self.pieces.push((self.len(), Vec::new()));
+        }
+        if let Some((_, piece)) = self.pieces.last_mut() {
+            *piece = postcard::to_extend(row, std::mem::take(piece))?;
+        }
+        Ok(self.len())
+    }
+
+    /// What lies between two offsets of one piece.
+    fn get(&self, from: usize, to: usize) -> &[u8] {
+        let after = self.pieces.partition_point(|(start, _)| *start <= from);
+        let piece = after.checked_sub(1).and_then(|at| self.pieces.get(at));
+        piece.map_or(&[], |(start, piece)| &piece[from - start..to - start])
+    }
+
+    fn clear(&mut self) {
+        self.pieces.clear();
+    }
+}
+
 /// Rows collected in any order and given back sorted by key, then by arrival.
 pub struct SortedSpill {
     folder: PathBuf,
-    bytes: Vec<u8>,
+    bytes: Pieces,
     /// Key, start and end of each row in memory; later rows start later.
     index: Vec<(u128, usize, usize)>,
     file: Option<File>,
@@ -59,7 +102,7 @@ impl SortedSpill {
     pub fn new(folder: &Path) -> Self {
         Self {
             folder: folder.to_owned(),
-            bytes: Vec::new(),
+            bytes: Pieces::default(),
             index: Vec::new(),
             file: None,
             runs: Vec::new(),
@@ -84,8 +127,8 @@ impl SortedSpill {
     /// When the temporary file cannot be written.
     pub fn push<T: Serialize>(&mut self, key: u128, row: &T) -> Result<(), SpillError> {
         let start = self.bytes.len();
-        self.bytes = postcard::to_extend(row, std::mem::take(&mut self.bytes))?;
-        self.index.push((key, start, self.bytes.len()));
+        let end = self.bytes.extend(row)?;
+        self.index.push((key, start, end));
         self.rows += 1;
         self.write_if_large()
     }
@@ -94,9 +137,9 @@ impl SortedSpill {
     ///
     /// # Errors
     /// When the temporary file cannot be written.
-    pub fn append(&mut self, rows: &PackedRows) -> Result<(), SpillError> {
+    pub fn append(&mut self, rows: PackedRows) -> Result<(), SpillError> {
         let first = self.bytes.len();
-        self.bytes.extend_from_slice(&rows.bytes);
+        self.bytes.add(rows.bytes);
         let mut start = first;
         self.index.extend(rows.index.iter().map(|(key, end)| {
             let end = first + end;
@@ -127,7 +170,7 @@ impl SortedSpill {
         let mut out = BufWriter::with_capacity(1 << 20, file);
         let start = self.written;
         for (key, from, to) in self.index.drain(..) {
-            let row = &self.bytes[from..to];
+            let row = self.bytes.get(from, to);
             let length = u32::try_from(row.len()).map_err(|_| postcard::Error::SerializeBufferFull)?;
             let mut head = [0; HEAD];
             head[..16].copy_from_slice(&key.to_le_bytes());
@@ -174,7 +217,7 @@ pub struct SortedRows<T>(Rows<T>);
 
 enum Rows<T> {
     Held {
-        bytes: Vec<u8>,
+        bytes: Pieces,
         index: std::vec::IntoIter<(u128, usize, usize)>,
     },
     Ahead(Ahead<T>),
@@ -187,7 +230,7 @@ impl<T: DeserializeOwned> Iterator for SortedRows<T> {
         match &mut self.0 {
             Rows::Held { bytes, index } => {
                 let (_, from, to) = index.next()?;
-                Some(postcard::from_bytes(&bytes[from..to]).map_err(SpillError::from))
+                Some(postcard::from_bytes(bytes.get(from, to)).map_err(SpillError::from))
             }
             Rows::Ahead(rows) => rows.next(),
         }
