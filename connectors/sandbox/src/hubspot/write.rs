@@ -161,35 +161,12 @@ impl<'s> Planner<'s> {
             self.value(&mut row, &column, Cow::Borrowed(value))?;
         }
         for (position, (name, value)) in sent.0.into_iter().enumerate() {
-            let Some(column) = self.column(position, &name) else {
+            if let Some(column) = self.column(position, &name) {
+                self.sent(&mut row, &column, value)?;
+            } else {
                 let message = format!("Property \"{name}\" does not exist");
                 row.bad
                     .push(BadProperty::new(&name, "PROPERTY_DOESNT_EXIST", message));
-                continue;
-            };
-            let value = match value {
-                Sent::Text(text) if column.is_plain_text && text.len() <= validate::MAX_TEXT => {
-                    self.put(&mut row.writes, column.id, text);
-                    continue;
-                }
-                value => value,
-            };
-            if column.is_read_only {
-                let message = format!("\"{name}\" is a read only property; its value cannot be set");
-                row.bad.push(BadProperty::new(&name, "READ_ONLY_VALUE", message));
-                continue;
-            }
-            let value = match value {
-                Sent::Text(text) => text,
-                Sent::Null if self.options.null_value == NullValue::Clear => Cow::Borrowed(""),
-                Sent::Null => continue,
-            };
-            // A new record was given its key above.
-            let is_repeated_key = target == Target::New
-                && key == Some((column.id, value.as_ref()))
-                && row.writes.first() == Some(&(column.id, Cow::Borrowed(value.as_ref())));
-            if !is_repeated_key {
-                self.value(&mut row, &column, value)?;
             }
         }
         if !row.bad.is_empty() {
@@ -213,6 +190,38 @@ impl<'s> Planner<'s> {
             self.columns.push(column);
         }
         Some(column)
+    }
+
+    /// Adds one property as sent.
+    fn sent<'a>(
+        &mut self,
+        row: &mut Row<'_, 'a>,
+        column: &Column<'s>,
+        sent: Sent<'a>,
+    ) -> Result<(), Refusal> {
+        let name = column.name;
+        let value = match sent {
+            Sent::Text(text) if column.is_plain_text && text.len() <= validate::MAX_TEXT => {
+                self.put(&mut row.writes, column.id, text);
+                return Ok(());
+            }
+            _ if column.is_read_only => {
+                let message = format!("\"{name}\" is a read only property; its value cannot be set");
+                row.bad.push(BadProperty::new(name, "READ_ONLY_VALUE", message));
+                return Ok(());
+            }
+            Sent::Text(text) => text,
+            Sent::Null if self.options.null_value == NullValue::Clear => Cow::Borrowed(""),
+            Sent::Null => return Ok(()),
+        };
+        // A new record was given its key before its properties.
+        let is_repeated_key = row.target == Target::New
+            && row.key == Some((column.id, value.as_ref()))
+            && row.writes.first() == Some(&(column.id, Cow::Borrowed(value.as_ref())));
+        if is_repeated_key {
+            return Ok(());
+        }
+        self.value(row, column, value)
     }
 
     /// Adds one value to the row's writes, or to what is bad about it.
