@@ -16,6 +16,7 @@ mod arrange;
 mod auth;
 mod batch;
 mod call;
+mod column;
 mod control;
 mod defaults;
 mod definitions;

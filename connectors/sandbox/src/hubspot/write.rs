@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use hyper::StatusCode;
 
 use super::call::Version;
+use super::column::{Column, Columns};
 use super::definitions::{Property, PropertyId};
 use super::errors::{ApiError, BadProperty, bad_properties};
 use super::json::{Properties, Sent};
@@ -61,40 +62,6 @@ struct Row<'r, 'a> {
     bad: Vec<BadProperty>,
 }
 
-/// A property as values are written to it: looked up once a request, not once a value.
-#[derive(Clone, Copy, Debug)]
-struct Column<'s> {
-    name: &'s str,
-    id: PropertyId,
-    property: &'s Property,
-    is_read_only: bool,
-    is_email: bool,
-    is_lifecycle: bool,
-    is_unique: bool,
-    /// Whether any text that is not too long is stored as sent, and nothing else depends on it.
-    is_plain_text: bool,
-}
-
-impl<'s> Column<'s> {
-    fn new(store: &ObjectStore, id: PropertyId, property: &'s Property) -> Self {
-        let is_read_only = property.is_read_only();
-        let is_email = store.email == Some(id);
-        let is_lifecycle = store.lifecycle == Some(id);
-        let is_unique = store.is_unique(id);
-        Self {
-            name: &property.name,
-            id,
-            property,
-            is_read_only,
-            is_email,
-            is_lifecycle,
-            is_unique,
-            is_plain_text: validate::takes_texts(property)
-                && !(is_read_only || is_email || is_lifecycle || is_unique),
-        }
-    }
-}
-
 /// Plans the writes of one request.
 #[derive(Debug)]
 pub(super) struct Planner<'s> {
@@ -105,8 +72,7 @@ pub(super) struct Planner<'s> {
     keys: Keys<'s>,
     /// Unique values that earlier inputs of this request will take.
     claimed: foldhash::HashSet<(PropertyId, String)>,
-    /// Properties by position in the previous inputs: rows mostly have the same columns.
-    columns: Vec<Column<'s>>,
+    columns: Columns<'s>,
     required: Required<'s>,
     /// By property: the number of the input that last wrote it.
     written_by: Vec<usize>,
@@ -127,7 +93,7 @@ impl<'s> Planner<'s> {
             blocked,
             keys,
             claimed: foldhash::HashSet::default(),
-            columns: Vec::new(),
+            columns: Columns::new(store),
             required: Required::new(store, version),
             written_by: vec![0; store.definitions.len()],
             input: 0,
@@ -161,7 +127,7 @@ impl<'s> Planner<'s> {
             self.value(&mut row, &column, Cow::Borrowed(value))?;
         }
         for (position, (name, value)) in sent.0.into_iter().enumerate() {
-            if let Some(column) = self.column(position, &name) {
+            if let Some(column) = self.columns.find(position, &name) {
                 self.sent(&mut row, &column, value)?;
             } else {
                 let message = format!("Property \"{name}\" does not exist");
@@ -174,22 +140,6 @@ impl<'s> Planner<'s> {
         }
         self.required.check(target, current, &row.writes)?;
         Ok(row.writes)
-    }
-
-    fn column(&mut self, position: usize, name: &str) -> Option<Column<'s>> {
-        if let Some(column) = self.columns.get(position)
-            && column.name == name
-        {
-            return Some(*column);
-        }
-        let (id, property) = self.store.definitions.live(name)?;
-        let column = Column::new(self.store, id, property);
-        if let Some(known) = self.columns.get_mut(position) {
-            *known = column;
-        } else if self.columns.len() == position {
-            self.columns.push(column);
-        }
-        Some(column)
     }
 
     /// Adds one property as sent.
