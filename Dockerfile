@@ -18,7 +18,8 @@ FROM rust AS manifests
 COPY . .
 RUN mkdir /manifests \
  && find . \( -name Cargo.toml -o -name Cargo.lock -o -path ./.cargo/config.toml \) -exec cp --parents {} /manifests \; \
- && find /manifests -name Cargo.toml -execdir mkdir -p src \; -execdir touch src/lib.rs \;
+ && find /manifests -name Cargo.toml -execdir mkdir -p src \; -execdir touch src/lib.rs \; \
+ && touch /manifests/src/engine.rs
 
 FROM rust AS build
 COPY --from=manifests /manifests .

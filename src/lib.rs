@@ -4,15 +4,13 @@
 //! Arrow batches, [`sync`] maps, diffs and plans, [`deliver`] sends inside the account's limits,
 //! [`state`] commits what the destination acknowledged, and the run is reported.
 
+pub use outflow_engine::{deliver, numbers, project, registry, state, sync};
+
 pub mod cli;
 pub mod codes;
+#[cfg(test)]
+mod committed;
 pub mod daemon;
-pub mod deliver;
 pub mod documents;
 pub mod http;
-mod numbers;
-pub mod project;
-pub mod registry;
 pub mod reports;
-pub mod state;
-pub mod sync;

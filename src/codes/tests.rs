@@ -35,5 +35,5 @@ fn no_list_holds_a_code_twice_and_every_entry_says_something() {
 ))]
 #[test]
 fn the_page_is_committed_as_the_lists_say() {
-    crate::project::assert_committed("ERRORS.md", &page(&Registry::built_in()));
+    crate::committed::assert_committed("ERRORS.md", &page(&Registry::built_in()));
 }

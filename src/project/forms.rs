@@ -11,11 +11,11 @@ use super::model::Share;
 
 /// A length of time such as `15m`, `2s` or `1h30m`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Interval(pub(crate) Duration);
+pub struct Interval(pub Duration);
 
 impl Interval {
     /// Reads `1h30m`: whole numbers with the units `ms`, `s`, `m`, `h`, `d`, larger units first.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let mut total: u64 = 0;
         let mut rest = text;
         let mut last_unit = u64::MAX;

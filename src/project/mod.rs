@@ -40,7 +40,7 @@ mod validate;
 
 pub use access::{ApiToken, Hook, HookProfile, Role};
 pub use alerts::{AlertTarget, AlertWay, Trouble};
-pub(crate) use forms::Interval;
+pub use forms::Interval;
 pub use init::{InitError, init};
 pub use load::{LoadOptions, Loaded, load, project_files};
 pub use mail::{Mail, MailEncryption};
@@ -51,8 +51,6 @@ pub use model::{
 pub use page::reference;
 pub use problem::{Excerpt, Problem, Severity};
 pub use report::ReportTo;
-pub(crate) use schedule::parse_cron;
+pub use schedule::parse_cron;
 pub use schema::json_schema;
-#[cfg(test)]
-pub(crate) use tests::committed::assert_committed;
 pub use tree::Span;

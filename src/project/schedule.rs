@@ -91,7 +91,7 @@ fn cron(
 }
 
 /// A cron expression of five fields, or a word such as `@hourly`.
-pub(crate) fn parse_cron(expression: &str) -> Result<Cron, CronError> {
+pub fn parse_cron(expression: &str) -> Result<Cron, CronError> {
     CronParser::builder()
         .seconds(Seconds::Disallowed)
         .year(Year::Disallowed)

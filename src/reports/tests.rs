@@ -364,5 +364,5 @@ fn what_a_killed_process_left_half_written_is_swept_away() {
 
 #[test]
 fn the_page_is_committed_as_the_columns_say() {
-    crate::project::assert_committed("REPORTS.md", &page());
+    crate::committed::assert_committed("REPORTS.md", &page());
 }

@@ -502,7 +502,7 @@ pub(super) fn match_numbers(sync: &SyncSpec) -> Vec<u16> {
 }
 
 /// The match value as a person would search for it.
-pub(crate) fn match_text(sync: &SyncSpec, values: &[Option<Value>]) -> Option<String> {
+pub fn match_text(sync: &SyncSpec, values: &[Option<Value>]) -> Option<String> {
     let parts: Vec<String> = sync
         .fields
         .iter()

@@ -255,8 +255,8 @@ impl Mapping {
     ) -> Result<Record, SpillError> {
         let mut fault = None;
         values.clear();
-        values.extend(self.fields.iter().zip(0u16..).map(|(field, number)| {
-            match self.read(field, batch, row) {
+        values.extend(self.fields.iter().zip(0u16..).map(
+            |(field, number)| match self.read(field, batch, row) {
                 Ok(Value::Null) => match field.null {
                     NullPolicy::Clear => Some(Value::Null),
                     NullPolicy::Keep => None,
@@ -275,8 +275,8 @@ impl Mapping {
                     });
                     None
                 }
-            }
-        }));
+            },
+        ));
         Ok(Record {
             key,
             key_text: self.key_text(batch, row),

@@ -163,7 +163,11 @@ impl Scan {
             }
             mapping.send_for(batch, &lot.differ);
             let before = std::mem::take(&mut self.made);
-            let set_aside = || before.into_iter().try_for_each(|rows| self.candidates.append(rows));
+            let set_aside = || {
+                before
+                    .into_iter()
+                    .try_for_each(|rows| self.candidates.append(rows))
+            };
             self.made = records(mapping, batch, &lot.differ, set_aside)?;
         }
         lot.batches.clear();

@@ -138,7 +138,9 @@ async fn read(table: &Table, connection: &str) -> BTreeMap<String, Row> {
         let mut prints = BatchPrints::default();
         mapping.prints(&batch, &mut prints);
         for (at, (key, print)) in prints.keys.iter().zip(&prints.prints).enumerate() {
-            let record = mapping.record(&batch, at, key.unwrap(), *print, &mut Vec::new()).unwrap();
+            let record = mapping
+                .record(&batch, at, key.unwrap(), *print, &mut Vec::new())
+                .unwrap();
             assert_eq!(record.fault, None, "customer {}", record.key_text);
             let fields = record.values.unpack().unwrap();
             let fields = fields

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Folder, rendered};
+use crate::committed::{assert_committed, mappings};
 use crate::project::{
     InitError, LoadOptions, Loaded, init, json_schema, load, reference,
     schema::{Schemas, schema_files},
@@ -19,19 +20,6 @@ fn offline(root: &Path) -> Loaded {
             registry: &registry,
         },
     )
-}
-
-/// Compares a committed file with what the types say now, or renews it.
-pub(crate) fn assert_committed(name: &str, text: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings").join(name);
-    if std::env::var_os("OUTFLOW_BLESS").is_some() {
-        std::fs::write(&path, text).unwrap();
-    }
-    let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        committed == text,
-        "mappings/{name} is stale; renew it with: OUTFLOW_BLESS=1 cargo test -p outflow --lib committed"
-    );
 }
 
 #[cfg(all(
@@ -214,7 +202,7 @@ fn init_says_what_it_cannot_write() {
 #[cfg(all(feature = "lake", feature = "hubspot"))]
 #[test]
 fn the_hubspot_example_loads() {
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings/example-hubspot.yaml");
+    let example = mappings().join("example-hubspot.yaml");
     let project = "sources: { warehouse: { type: lake, path: . } }\ndestinations: { crm: { type: hubspot, token: \"${env:X}\" } }\n";
     let folder = Folder::new(&[("outflow.yaml", project)]);
     folder.write("mappings/example.yaml", &std::fs::read(example).unwrap());
@@ -231,7 +219,7 @@ fn the_hubspot_example_loads() {
 #[cfg(all(feature = "lake", feature = "mailchimp"))]
 #[test]
 fn the_mailchimp_example_loads() {
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings/example-mailchimp.yaml");
+    let example = mappings().join("example-mailchimp.yaml");
     let project = "sources: { warehouse: { type: lake, path: . } }\ndestinations: { news: { type: mailchimp, api_key: \"${env:X}\" } }\n";
     let folder = Folder::new(&[("outflow.yaml", project)]);
     folder.write("mappings/example.yaml", &std::fs::read(example).unwrap());
@@ -247,7 +235,7 @@ fn the_mailchimp_example_loads() {
 #[cfg(all(feature = "lake", feature = "marketing-cloud"))]
 #[test]
 fn the_marketing_cloud_example_loads() {
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings/example-marketing-cloud.yaml");
+    let example = mappings().join("example-marketing-cloud.yaml");
     let project = "sources: { warehouse: { type: lake, path: . } }\ndestinations: { sfmc: { type: marketing_cloud, subdomain: mc0000000000000000000000000x, client_id: abc, client_secret: \"${env:X}\", account_id: 7281234 } }\n";
     let folder = Folder::new(&[("outflow.yaml", project)]);
     folder.write("mappings/example.yaml", &std::fs::read(example).unwrap());
@@ -264,7 +252,7 @@ fn the_marketing_cloud_example_loads() {
 /// The project of an example whose connections are in the comment at its top.
 #[cfg(any(feature = "redshift", feature = "bigquery", feature = "snowflake"))]
 fn example_with_connections(name: &str) -> crate::project::Project {
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings").join(name);
+    let example = mappings().join(name);
     let text = std::fs::read_to_string(example).unwrap();
     let project: String = text
         .lines()

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-pub(super) mod committed;
+mod committed;
 mod connections;
 pub(super) mod double;
 mod fields;

@@ -63,7 +63,11 @@ impl Pieces {
 
     /// Packs a row behind what is there; the new end.
     fn extend<T: Serialize>(&mut self, row: &T) -> Result<usize, SpillError> {
-        if self.pieces.last().is_none_or(|(_, piece)| piece.len() >= Self::ROOM) {
+        if self
+            .pieces
+            .last()
+            .is_none_or(|(_, piece)| piece.len() >= Self::ROOM)
+        {
             self.pieces.push((self.len(), Vec::new()));
         }
         if let Some((_, piece)) = self.pieces.last_mut() {

@@ -192,7 +192,7 @@ impl Twin {
         .plan(target, None, Properties(sent))
         .map_err(|refusal| refusal.error(self.account.options.hub_id))?;
         let slot = match target {
-            Target::New => super::batch::create(store, &writes, now),
+            Target::New => super::batch::create(store, writes, now),
             Target::Existing(slot) => {
                 store.update(slot, &writes, now);
                 slot

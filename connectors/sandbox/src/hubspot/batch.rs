@@ -13,14 +13,15 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::account::State;
+use super::address::{address, check_duplicates};
 use super::call::{Call, Handled, Reply};
 use super::definitions::PropertyId;
 use super::errors::{ApiError, bad_properties};
 use super::json::{Properties, Sent, Text, iso, raw, string};
-use super::options::{AllFailed, NullValue, SecondaryEmail};
-use super::render::{self, Beside, Shown};
+use super::options::{AllFailed, NullValue};
+use super::render::{Beside, Renderer, Shown};
 use super::store::{ObjectStore, Slot};
-use super::write::{Keys, Planner, Refusal, Target, Writes};
+use super::write::{Planner, Refusal, Target, Writes};
 
 /// Most inputs of one batch.
 pub(super) const MAX_INPUTS: usize = 100;
@@ -170,12 +171,14 @@ pub(super) fn write(call: &Call<'_>, object: usize, batch: Batch) -> Handled {
 
     let mut done: Vec<Done> = planned
         .into_iter()
-        .map(|(position, target, writes)| apply(store, position, target, &writes, call.now))
+        .map(|(position, target, writes)| apply(store, position, target, writes, call.now))
         .collect();
     if options.shuffle {
         done.shuffle(rng);
     }
-    let mut out = Envelope::begin(done.len() * 400 + 256, call.now);
+    // An answer repeats what was sent, and adds what the vendor sets.
+    let mut out = Envelope::begin(call.body.len() + done.len() * 480 + 256, call.now);
+    let mut renderer = Renderer::new(store);
     for row in &done {
         let trace_id = match heads.get(row.position) {
             Some((_, _, Some(trace))) if options.echo_trace_ids => Some(trace.0.as_ref()),
@@ -191,7 +194,7 @@ pub(super) fn write(call: &Call<'_>, object: usize, batch: Batch) -> Handled {
         } else {
             Shown::Written(&row.written)
         };
-        out.row(|out| render::record(out, store, row.slot, shown, beside));
+        out.row(|out| renderer.record(out, row.slot, shown, beside));
     }
     let success = if batch == Batch::Create {
         StatusCode::CREATED
@@ -208,7 +211,7 @@ struct Done {
     written: Vec<PropertyId>,
 }
 
-fn apply(store: &mut ObjectStore, position: usize, target: Target, writes: &Writes<'_>, now: i64) -> Done {
+fn apply(store: &mut ObjectStore, position: usize, target: Target, writes: Writes<'_>, now: i64) -> Done {
     match target {
         Target::New => {
             let slot = create(store, writes, now);
@@ -220,7 +223,7 @@ fn apply(store: &mut ObjectStore, position: usize, target: Target, writes: &Writ
             }
         }
         Target::Existing(slot) => {
-            store.update(slot, writes, now);
+            store.update(slot, &writes, now);
             let written = writes.iter().map(|(property, _)| *property).collect();
             Done {
                 position,
@@ -233,15 +236,13 @@ fn apply(store: &mut ObjectStore, position: usize, target: Target, writes: &Writ
 }
 
 /// Adds a record with the values the vendor sets by itself.
-pub(super) fn create(store: &mut ObjectStore, writes: &Writes<'_>, now: i64) -> Slot {
-    match store.lifecycle {
-        Some(lifecycle) if !writes.iter().any(|(property, _)| *property == lifecycle) => {
-            let mut writes = writes.clone();
-            writes.push((lifecycle, Cow::Borrowed("lead")));
-            store.create(&writes, now)
-        }
-        _ => store.create(writes, now),
+pub(super) fn create(store: &mut ObjectStore, mut writes: Writes<'_>, now: i64) -> Slot {
+    if let Some(lifecycle) = store.lifecycle
+        && !writes.iter().any(|(property, _)| *property == lifecycle)
+    {
+        writes.push((lifecycle, Cow::Borrowed("lead")));
     }
+    store.create(&writes, now)
 }
 
 fn check_input(input: &Input<'_>, batch: Batch, null_value: NullValue) -> Result<(), ApiError> {
@@ -292,117 +293,6 @@ fn is_traced(inputs: &[Input<'_>]) -> Result<bool, ApiError> {
         }
     }
     Ok(true)
-}
-
-/// Where an input goes.
-struct Address<'a> {
-    id: &'a str,
-    /// Property and value it is addressed by, if not by record id.
-    key: Option<(PropertyId, &'a str)>,
-    /// `None`: an id that leads nowhere.
-    target: Option<Target>,
-}
-
-fn address<'a>(
-    store: &ObjectStore,
-    batch: Batch,
-    id: Option<&'a str>,
-    id_property: Option<&str>,
-) -> Result<Address<'a>, ApiError> {
-    let id = id.unwrap_or_default();
-    if batch == Batch::Create {
-        return Ok(Address {
-            id,
-            key: None,
-            target: Some(Target::New),
-        });
-    }
-    let Some(name) = id_property else {
-        let target = store.live(id, false).map(Target::Existing);
-        return Ok(Address {
-            id,
-            key: None,
-            target,
-        });
-    };
-    let property = store.definitions.live(name).map(|(property, _)| property);
-    // E-mail addresses may key an upsert, but an update needs record ids or a custom property.
-    let by_email = property.is_some() && property == store.email;
-    let Some(property) =
-        property.filter(|property| store.is_unique(*property) && !(by_email && batch == Batch::Update))
-    else {
-        return Err(not_unique(store, name));
-    };
-    if id.is_empty() {
-        return Err(ApiError::validation("An id must not be empty"));
-    }
-    let found = store
-        .by_unique(property, &store.comparable(property, id))
-        .map(Target::Existing);
-    let target = if batch == Batch::Upsert {
-        found.or(Some(Target::New))
-    } else {
-        found
-    };
-    Ok(Address {
-        id,
-        key: Some((property, id)),
-        target,
-    })
-}
-
-fn check_duplicates<'a>(
-    store: &ObjectStore,
-    addresses: &[Address<'a>],
-    secondary: SecondaryEmail,
-) -> Result<Keys<'a>, ApiError> {
-    let mut ids = Keys::with_capacity(addresses.len());
-    let mut slots = HashSet::with_capacity(addresses.len());
-    for address in addresses {
-        match address.key {
-            Some((property, value)) => {
-                let comparable = store.comparable(property, value);
-                if !ids.insert((Some(property), comparable)) {
-                    return Err(duplicates(address.id));
-                }
-            }
-            None if address.target != Some(Target::New) && !ids.insert((None, Cow::Borrowed(address.id))) => {
-                return Err(duplicates(address.id));
-            }
-            None => {}
-        }
-        // Two keys of one record, such as its primary and its secondary address.
-        if let Some(Target::Existing(slot)) = address.target {
-            if !slots.insert(slot) {
-                return Err(duplicates(address.id));
-            }
-            refuse_secondary(store, address, slot, secondary)?;
-        }
-    }
-    Ok(ids)
-}
-
-fn refuse_secondary(
-    store: &ObjectStore,
-    address: &Address<'_>,
-    slot: Slot,
-    secondary: SecondaryEmail,
-) -> Result<(), ApiError> {
-    let Some((property, value)) = address.key.filter(|(property, _)| Some(*property) == store.email) else {
-        return Ok(());
-    };
-    if secondary == SecondaryEmail::Match {
-        return Ok(());
-    }
-    let record = store.record(slot);
-    let primary = record.and_then(|record| record.content.get(property));
-    if primary == Some(store.comparable(property, value).as_ref()) {
-        return Ok(());
-    }
-    let owner = record.map_or(0, |record| record.id);
-    Err(ApiError::validation(format!(
-        "Cannot set email of a new record. {owner} already has that value."
-    )))
 }
 
 /// The answer to a batch that is refused as a whole.

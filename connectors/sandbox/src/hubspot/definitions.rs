@@ -286,10 +286,17 @@ fn derived(name: &str) -> Option<Derived> {
 /// Number of a property within its object type; never reused.
 pub(super) type PropertyId = u16;
 
+#[derive(Clone, Debug)]
+struct Entry {
+    property: Property,
+    derived: Option<Derived>,
+    member: Box<str>,
+}
+
 /// The properties of one object type, archived ones included.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Definitions {
-    all: Vec<(Property, Option<Derived>)>,
+    all: Vec<Entry>,
     by_name: HashMap<String, PropertyId>,
     pub(super) groups: Vec<Group>,
 }
@@ -299,14 +306,20 @@ impl Definitions {
     pub(super) fn put(&mut self, property: Property) -> PropertyId {
         if let Some(&id) = self.by_name.get(&property.name) {
             if let Some(entry) = self.all.get_mut(usize::from(id)) {
-                entry.0 = property;
+                entry.property = property;
             }
             return id;
         }
         let id = PropertyId::try_from(self.all.len()).unwrap_or(PropertyId::MAX);
         self.by_name.insert(property.name.clone(), id);
         let derived = derived(&property.name).filter(|_| property.hubspot_defined);
-        self.all.push((property, derived));
+        // Names are lower-case letters, digits and underscores: nothing to escape.
+        let member = format!(",\"{}\":\"", property.name).into_boxed_str();
+        self.all.push(Entry {
+            property,
+            derived,
+            member,
+        });
         id
     }
 
@@ -323,23 +336,36 @@ impl Definitions {
             .map(|property| (id, property))
     }
 
+    #[inline]
     pub(super) fn get(&self, id: PropertyId) -> Option<&Property> {
-        self.all.get(usize::from(id)).map(|(property, _)| property)
+        self.all.get(usize::from(id)).map(|entry| &entry.property)
     }
 
     pub(super) fn get_mut(&mut self, id: PropertyId) -> Option<&mut Property> {
-        self.all.get_mut(usize::from(id)).map(|(property, _)| property)
+        self.all.get_mut(usize::from(id)).map(|entry| &mut entry.property)
     }
 
+    #[inline]
     pub(super) fn derived(&self, id: PropertyId) -> Option<Derived> {
-        self.all.get(usize::from(id)).and_then(|(_, derived)| *derived)
+        self.all.get(usize::from(id)).and_then(|entry| entry.derived)
     }
 
     pub(super) fn name(&self, id: PropertyId) -> &str {
         self.get(id).map_or("", |property| &property.name)
     }
 
+    /// How an answer begins a member with a text: `,"name":"`.
+    #[inline]
+    pub(super) fn member(&self, id: PropertyId) -> &str {
+        self.all.get(usize::from(id)).map_or("", |entry| &entry.member)
+    }
+
+    /// How many there are; numbers are below.
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Property> {
-        self.all.iter().map(|(property, _)| property)
+        self.all.iter().map(|entry| &entry.property)
     }
 }

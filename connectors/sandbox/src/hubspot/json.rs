@@ -102,7 +102,16 @@ pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     let _ = serde_json::to_writer(&mut *out, text);
 }
 
+/// Whether JSON writes the text with escapes: of quotes, backslashes and control characters.
+pub(super) fn has_escapes(text: &str) -> bool {
+    // Without an end on the first one found, so that many bytes are looked at in one step.
+    text.bytes().fold(false, |found, byte| {
+        found | (byte < b' ') | (byte == b'"') | (byte == b'\\')
+    })
+}
+
 /// Appends text that needs no quoting.
+#[inline]
 pub(super) fn raw(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
@@ -139,6 +148,17 @@ mod tests {
     fn an_object_is_no_property_value() {
         assert!(serde_json::from_str::<Properties<'_>>(r#"{"a":{"b":1}}"#).is_err());
         assert!(serde_json::from_str::<Properties<'_>>(r#"{"a":["b"]}"#).is_err());
+    }
+
+    #[test]
+    fn texts_with_escapes_are_those_that_json_changes() {
+        for letter in (0..0x180).filter_map(char::from_u32) {
+            let text = format!("long enough for a step over sixteen bytes {letter} and a rest");
+            let mut out = Vec::new();
+            string(&mut out, &text);
+            assert_eq!(has_escapes(&text), out.len() != text.len() + 2, "{letter:?}");
+        }
+        assert!(!has_escapes(""));
     }
 
     #[test]

@@ -11,10 +11,12 @@
 
 mod account;
 mod account_info;
+mod address;
 mod arrange;
 mod auth;
 mod batch;
 mod call;
+mod column;
 mod control;
 mod defaults;
 mod definitions;
@@ -32,13 +34,16 @@ mod options;
 mod page;
 mod properties;
 mod record;
+mod records;
 mod render;
+mod required;
 mod schemas;
 mod search;
 mod snapshot;
 mod store;
 #[cfg(test)]
 mod tests;
+mod unique;
 mod validate;
 mod write;
 

@@ -15,7 +15,7 @@ use super::definitions::PropertyId;
 use super::errors::ApiError;
 use super::json::{Properties, Text, raw, string};
 use super::record::Standing;
-use super::render::{self, Beside, Shown};
+use super::render::{Beside, Renderer, Shown};
 use super::store::{Kind, ObjectStore, Slot};
 use super::write::{Keys, Planner, Target};
 use super::{merge, search};
@@ -139,6 +139,7 @@ fn list(call: &Call<'_>, object: usize) -> Handled {
     with_store(call, object, |store| {
         let asked = asked(store, &call.query_list("properties"));
         let mut out = b"{\"results\":[".to_vec();
+        let mut renderer = Renderer::new(store);
         let mut count = 0;
         let mut next = None;
         for (slot, record) in store.records_from(after.unwrap_or(0)) {
@@ -158,7 +159,7 @@ fn list(call: &Call<'_>, object: usize) -> Handled {
                 raw(&mut out, ",");
             }
             count += 1;
-            render::record(&mut out, store, slot, Shown::Asked(&asked), Beside::default());
+            renderer.record(&mut out, slot, Shown::Asked(&asked), Beside::default());
         }
         raw(&mut out, "]");
         if let Some(next) = next {
@@ -221,7 +222,7 @@ pub(super) fn single(
         hub_id: Some(call.account.options.hub_id),
         ..Beside::default()
     };
-    render::record(&mut body, store, slot, shown, beside);
+    Renderer::new(store).record(&mut body, slot, shown, beside);
     Reply { status, body }
 }
 
@@ -243,7 +244,7 @@ fn create(call: &Call<'_>, object: usize) -> Handled {
     let writes = Planner::new(store, options, blocked, call.version, Keys::default())
         .plan(Target::New, None, body.properties)
         .map_err(|refusal| refusal.error(options.hub_id))?;
-    let slot = batch::create(store, &writes, call.now);
+    let slot = batch::create(store, writes, call.now);
     Ok(single(call, store, slot, Shown::Created, StatusCode::CREATED))
 }
 
@@ -345,8 +346,9 @@ fn batch_read(call: &Call<'_>, object: usize) -> Handled {
         vec![not_found(store, missing).item()]
     };
     let mut out = Envelope::begin(found.len() * 400 + 256, call.now);
+    let mut renderer = Renderer::new(store);
     for slot in found {
-        out.row(|out| render::record(out, store, slot, Shown::Asked(&asked), Beside::default()));
+        out.row(|out| renderer.record(out, slot, Shown::Asked(&asked), Beside::default()));
     }
     Ok(out.end(StatusCode::OK, &errors, call.now))
 }

@@ -1,7 +1,8 @@
-//! One record, packed: all values in one string, so that a million contacts fit in memory and a
-//! write costs two allocations.
+//! One record, packed: all values in one string, so that a million contacts fit in memory and a new
+//! record costs two allocations.
 
 use super::definitions::PropertyId;
+use super::json::has_escapes;
 
 /// Where a record stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,9 +28,21 @@ pub(super) struct Record {
 
 #[derive(Clone, Copy, Debug)]
 struct Span {
-    changed: i64,
     end: u32,
     property: PropertyId,
+}
+
+/// When the values of a content last changed. Those of a new record have one time in common.
+#[derive(Clone, Debug)]
+enum Changed {
+    All(i64),
+    Each(Box<[i64]>),
+}
+
+impl Default for Changed {
+    fn default() -> Self {
+        Changed::All(0)
+    }
 }
 
 /// Property values with the time each last changed. A cleared value is kept as empty text.
@@ -37,6 +50,8 @@ struct Span {
 pub(super) struct Content {
     text: Box<str>,
     spans: Box<[Span]>,
+    changed: Changed,
+    has_escapes: bool,
 }
 
 /// One stored value.
@@ -51,19 +66,31 @@ impl Content {
     /// Values in the order they were first written, cleared ones included.
     pub(super) fn iter(&self) -> impl Iterator<Item = Stored<'_>> {
         let mut start = 0usize;
-        self.spans.iter().map(move |span| {
+        self.spans.iter().enumerate().map(move |(position, span)| {
             let end = span.end as usize;
             let text = self.text.get(start..end).unwrap_or_default();
             start = end;
+            let changed = match &self.changed {
+                Changed::All(at) => *at,
+                Changed::Each(times) => times.get(position).copied().unwrap_or_default(),
+            };
             Stored {
                 property: span.property,
                 text,
-                changed: span.changed,
+                changed,
             }
         })
     }
 
+    /// Whether JSON writes any of the values with escapes. Told of all at once: one look over the packed
+    /// text costs less than one at every value.
+    #[inline]
+    pub(super) fn has_escapes(&self) -> bool {
+        self.has_escapes
+    }
+
     /// A value; `None` when never written or cleared.
+    #[inline]
     pub(super) fn get(&self, property: PropertyId) -> Option<&str> {
         let position = self.spans.iter().position(|span| span.property == property)?;
         let start = match position.checked_sub(1) {
@@ -77,11 +104,12 @@ impl Content {
     /// The content after `writes`; what is not written stays. A value equal to the stored one
     /// keeps its time.
     pub(super) fn written<S: AsRef<str>>(&self, writes: &[(PropertyId, S)], now: i64) -> Self {
-        let added: usize = writes.iter().map(|(_, text)| text.as_ref().len()).sum();
-        let mut builder = Builder {
-            text: String::with_capacity(self.text.len() + added),
-            spans: Vec::with_capacity(self.spans.len() + writes.len()),
-        };
+        let (mut count, mut bytes) = (self.spans.len(), self.text.len());
+        for (_, text) in writes {
+            count += usize::from(!text.as_ref().is_empty());
+            bytes += text.as_ref().len();
+        }
+        let mut builder = Builder::with_capacity(count, bytes);
         for stored in self.iter() {
             match writes.iter().find(|(property, _)| *property == stored.property) {
                 Some((_, text)) if text.as_ref() != stored.text => {
@@ -100,10 +128,7 @@ impl Content {
 
     /// A content from stored values, for loading.
     pub(super) fn restored<'a>(values: impl Iterator<Item = Stored<'a>>) -> Self {
-        let mut builder = Builder {
-            text: String::new(),
-            spans: Vec::new(),
-        };
+        let mut builder = Builder::with_capacity(0, 0);
         for value in values {
             builder.push(value.property, value.text, value.changed);
         }
@@ -114,24 +139,46 @@ impl Content {
 struct Builder {
     text: String,
     spans: Vec<Span>,
+    /// Time of the first value, and of all while `times` is empty.
+    first: i64,
+    times: Vec<i64>,
 }
 
 impl Builder {
+    fn with_capacity(values: usize, bytes: usize) -> Self {
+        Self {
+            text: String::with_capacity(bytes),
+            spans: Vec::with_capacity(values),
+            first: 0,
+            times: Vec::new(),
+        }
+    }
+
     fn push(&mut self, property: PropertyId, text: &str, changed: i64) {
+        if self.spans.is_empty() {
+            self.first = changed;
+        } else if self.times.is_empty() && changed != self.first {
+            self.times.resize(self.spans.len(), self.first);
+        }
+        if !self.times.is_empty() {
+            self.times.push(changed);
+        }
         self.text.push_str(text);
         // A request is limited to 32 MiB, so a record cannot reach 4 GiB.
         let end = u32::try_from(self.text.len()).unwrap_or(u32::MAX);
-        self.spans.push(Span {
-            changed,
-            end,
-            property,
-        });
+        self.spans.push(Span { end, property });
     }
 
     fn content(self) -> Content {
         Content {
+            has_escapes: has_escapes(&self.text),
             text: self.text.into_boxed_str(),
             spans: self.spans.into_boxed_slice(),
+            changed: if self.times.is_empty() {
+                Changed::All(self.first)
+            } else {
+                Changed::Each(self.times.into_boxed_slice())
+            },
         }
     }
 }
@@ -156,5 +203,19 @@ mod tests {
         assert_eq!(second.get(1), None);
         assert_eq!(second.get(4), Some("x"));
         assert_eq!(second.get(9), None);
+    }
+
+    #[test]
+    fn a_content_knows_whether_json_escapes_any_of_its_values() {
+        let plain = Content::default().written(&[(1, "Zoë O'Neil"), (2, "a/b")], 10);
+        assert!(!plain.has_escapes());
+        for value in ["say \"hi\"", "back\\slash", "two\nlines", "\u{1}"] {
+            let escaped = plain.written(&[(3, value)], 20);
+            assert!(escaped.has_escapes(), "{value:?}");
+            assert!(
+                !escaped.written(&[(3, "")], 30).has_escapes(),
+                "{value:?} is cleared"
+            );
+        }
     }
 }

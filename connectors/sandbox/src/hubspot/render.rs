@@ -25,76 +25,119 @@ pub(super) struct Beside<'a> {
     pub(super) hub_id: Option<u64>,
 }
 
-/// Appends one record as JSON.
-pub(super) fn record(
-    out: &mut Vec<u8>,
-    store: &ObjectStore,
-    slot: Slot,
-    shown: Shown<'_>,
-    beside: Beside<'_>,
-) {
-    if let Some(record) = store.record(slot) {
-        write(out, store, record, shown, beside);
+/// Properties of a new record's answer beside those it was given.
+const SOURCE: [&str; 4] = [
+    "hs_object_source",
+    "hs_object_source_id",
+    "hs_object_source_label",
+    "hs_all_contact_vids",
+];
+
+/// Writes the records of one answer.
+#[derive(Debug)]
+pub(super) struct Renderer<'s> {
+    store: &'s ObjectStore,
+    source: Vec<PropertyId>,
+    created: Moment,
+    updated: Moment,
+}
+
+impl<'s> Renderer<'s> {
+    pub(super) fn new(store: &'s ObjectStore) -> Self {
+        Self {
+            store,
+            source: SOURCE
+                .iter()
+                .filter_map(|name| store.definitions.find(name))
+                .collect(),
+            created: Moment::default(),
+            updated: Moment::default(),
+        }
+    }
+
+    /// Appends one record as JSON.
+    pub(super) fn record(&mut self, out: &mut Vec<u8>, slot: Slot, shown: Shown<'_>, beside: Beside<'_>) {
+        if let Some(record) = self.store.record(slot) {
+            self.write(out, record, shown, beside);
+        }
+    }
+
+    /// Appends one record, which need not be the stored one: search shows older contents.
+    pub(super) fn write(&mut self, out: &mut Vec<u8>, record: &Record, shown: Shown<'_>, beside: Beside<'_>) {
+        let id = record.id.to_string();
+        let (created, updated) = (
+            self.created.text(record.created),
+            self.updated.text(record.updated),
+        );
+        raw(out, "{\"id\":\"");
+        raw(out, &id);
+        raw(out, "\",\"properties\":{");
+        Row {
+            out,
+            store: self.store,
+            source: &self.source,
+            record,
+            id: &id,
+            created,
+            updated,
+            first: true,
+        }
+        .properties(shown);
+        raw(out, "},\"createdAt\":\"");
+        raw(out, created);
+        raw(out, "\",\"updatedAt\":\"");
+        raw(out, updated);
+        match record.standing {
+            Standing::Archived(at) => {
+                raw(out, "\",\"archived\":true,\"archivedAt\":\"");
+                raw(out, &iso(at));
+                raw(out, "\"");
+            }
+            _ => raw(out, "\",\"archived\":false"),
+        }
+        self.beside(out, &id, beside);
+        raw(out, "}");
+    }
+
+    fn beside(&self, out: &mut Vec<u8>, id: &str, beside: Beside<'_>) {
+        if let Some(new) = beside.new {
+            raw(out, if new { ",\"new\":true" } else { ",\"new\":false" });
+        }
+        if let Some(trace_id) = beside.trace_id {
+            raw(out, ",\"objectWriteTraceId\":");
+            string(out, trace_id);
+        }
+        if let Some(hub_id) = beside.hub_id {
+            raw(out, ",\"url\":");
+            let url = format!(
+                "https://app.hubspot.com/contacts/{hub_id}/record/{}/{id}",
+                self.store.type_id
+            );
+            string(out, &url);
+        }
     }
 }
 
-/// Appends one record, which need not be the stored one: search shows older contents.
-pub(super) fn write(
-    out: &mut Vec<u8>,
-    store: &ObjectStore,
-    record: &Record,
-    shown: Shown<'_>,
-    beside: Beside<'_>,
-) {
-    let id = record.id.to_string();
-    let (created, updated) = (iso(record.created), iso(record.updated));
-    raw(out, "{\"id\":\"");
-    raw(out, &id);
-    raw(out, "\",\"properties\":{");
-    let mut row = Row {
-        out,
-        store,
-        record,
-        id: &id,
-        created: &created,
-        updated: &updated,
-        first: true,
-    };
-    row.properties(shown);
-    let out = row.out;
-    raw(out, "},\"createdAt\":\"");
-    raw(out, &created);
-    raw(out, "\",\"updatedAt\":\"");
-    raw(out, &updated);
-    match record.standing {
-        Standing::Archived(at) => {
-            raw(out, "\",\"archived\":true,\"archivedAt\":\"");
-            raw(out, &iso(at));
-            raw(out, "\"");
+/// The text of the instant asked for last: the records of an answer mostly share theirs.
+#[derive(Debug, Default)]
+struct Moment {
+    ms: i64,
+    text: String,
+}
+
+impl Moment {
+    fn text(&mut self, ms: i64) -> &str {
+        if self.ms != ms || self.text.is_empty() {
+            *self = Self { ms, text: iso(ms) };
         }
-        _ => raw(out, "\",\"archived\":false"),
+        &self.text
     }
-    if let Some(new) = beside.new {
-        raw(out, if new { ",\"new\":true" } else { ",\"new\":false" });
-    }
-    if let Some(trace_id) = beside.trace_id {
-        raw(out, ",\"objectWriteTraceId\":");
-        string(out, trace_id);
-    }
-    if let Some(hub_id) = beside.hub_id {
-        raw(out, ",\"url\":");
-        let url = format!(
-            "https://app.hubspot.com/contacts/{hub_id}/record/{}/{id}",
-            store.type_id
-        );
-        string(out, &url);
-    }
-    raw(out, "}");
 }
 
 struct Row<'o, 's> {
     out: &'o mut Vec<u8>,
     store: &'s ObjectStore,
+    source: &'s [PropertyId],
     record: &'s Record,
     id: &'s str,
     created: &'s str,
@@ -105,30 +148,19 @@ struct Row<'o, 's> {
 impl Row<'_, '_> {
     fn properties(&mut self, shown: Shown<'_>) {
         let store = self.store;
+        let content = &self.record.content;
         match shown {
             Shown::Created => {
-                for stored in self
-                    .record
-                    .content
-                    .iter()
-                    .filter(|stored| !stored.text.is_empty())
-                {
-                    self.text(stored.property, stored.text);
+                for stored in content.iter().filter(|stored| !stored.text.is_empty()) {
+                    self.stored(stored.property, stored.text);
                 }
-                for name in [
-                    "hs_object_source",
-                    "hs_object_source_id",
-                    "hs_object_source_label",
-                    "hs_all_contact_vids",
-                ] {
-                    if let Some(property) = store.definitions.find(name) {
-                        self.asked(property);
-                    }
+                for property in self.source {
+                    self.asked(*property);
                 }
             }
             Shown::Written(written) => {
                 for property in written {
-                    self.text(*property, self.record.content.get(*property).unwrap_or_default());
+                    self.stored(*property, content.get(*property).unwrap_or_default());
                 }
             }
             Shown::Asked(asked) => {
@@ -157,30 +189,41 @@ impl Row<'_, '_> {
                     Derived::SourceId => "4720001",
                     Derived::SourceLabel => "Integration",
                 };
-                self.text(property, text);
+                self.plain(property, text);
             }
             None => match self.record.content.get(property) {
-                Some(text) => self.text(property, text),
+                Some(text) => self.stored(property, text),
                 None => {
-                    self.name(property);
+                    self.member(property);
+                    // In place of the text's first quote.
+                    self.out.pop();
                     raw(self.out, "null");
                 }
             },
         }
     }
 
-    fn name(&mut self, property: PropertyId) {
-        if !std::mem::take(&mut self.first) {
-            raw(self.out, ",");
+    fn stored(&mut self, property: PropertyId, text: &str) {
+        if self.record.content.has_escapes() {
+            self.member(property);
+            self.out.pop();
+            string(self.out, text);
+        } else {
+            self.plain(property, text);
         }
-        // Names are lower-case letters, digits and underscores: nothing to escape.
-        raw(self.out, "\"");
-        raw(self.out, self.store.definitions.name(property));
-        raw(self.out, "\":");
     }
 
-    fn text(&mut self, property: PropertyId, text: &str) {
-        self.name(property);
-        string(self.out, text);
+    /// A text without anything to escape.
+    fn plain(&mut self, property: PropertyId, text: &str) {
+        self.member(property);
+        raw(self.out, text);
+        self.out.push(b'"');
+    }
+
+    /// The beginning of a member, up to the first quote of its text.
+    fn member(&mut self, property: PropertyId) {
+        let member = self.store.definitions.member(property);
+        let comma = usize::from(std::mem::take(&mut self.first));
+        raw(self.out, member.get(comma..).unwrap_or_default());
     }
 }

@@ -12,7 +12,7 @@ use super::definitions::{Derived, PropertyId, PropertyType};
 use super::errors::ApiError;
 use super::json::{iso, raw, string};
 use super::record::{Record, Standing};
-use super::render::{self, Beside, Shown};
+use super::render::{Beside, Renderer, Shown};
 use super::store::{ObjectStore, Overwritten, Slot};
 
 const MAX_BODY_CHARACTERS: usize = 3000;
@@ -128,11 +128,12 @@ pub(super) fn handle(call: &Call<'_>, object: usize) -> Handled {
             .collect()
     };
     let mut out = format!("{{\"total\":{},\"results\":[", found.len()).into_bytes();
+    let mut renderer = Renderer::new(store);
     for (position, record) in found.iter().skip(offset).take(limit).enumerate() {
         if position > 0 {
             raw(&mut out, ",");
         }
-        render::write(&mut out, store, record, Shown::Asked(&asked), Beside::default());
+        renderer.write(&mut out, record, Shown::Asked(&asked), Beside::default());
     }
     raw(&mut out, "]");
     if offset + limit < found.len() {

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use foldhash::HashMap;
-
 use super::definitions::{Definitions, PropertyId};
 use super::record::{Content, Record, Standing};
+use super::records::Records;
+use super::unique::{Identity, UniqueIndex};
 
 /// Number of a record within its store; never reused.
 pub(super) type Slot = u32;
@@ -68,9 +68,8 @@ pub(super) struct ObjectStore {
     pub(super) defaults: Vec<PropertyId>,
     /// Properties in every answer: creation, change, id.
     pub(super) system: Vec<PropertyId>,
-    records: Vec<Record>,
-    ids: HashMap<u64, Slot>,
-    unique: Vec<(PropertyId, HashMap<Box<str>, Slot>)>,
+    records: Records,
+    unique: Vec<(PropertyId, UniqueIndex)>,
     overwritten: VecDeque<Overwritten>,
     live: usize,
     next_id: u64,
@@ -139,8 +138,7 @@ impl ObjectStore {
             lag: 0,
             defaults,
             system,
-            records: Vec::new(),
-            ids: HashMap::default(),
+            records: Records::new(first_id),
             unique: Vec::new(),
             overwritten: VecDeque::new(),
             live: 0,
@@ -161,16 +159,18 @@ impl ObjectStore {
             .collect();
         for id in names {
             if !self.is_unique(id) {
-                self.unique.push((id, HashMap::default()));
+                self.unique.push((id, UniqueIndex::default()));
             }
         }
     }
 
+    #[inline]
     pub(super) fn is_unique(&self, property: PropertyId) -> bool {
         self.unique.iter().any(|(unique, _)| *unique == property)
     }
 
     /// The form in which a unique value is compared.
+    #[inline]
     pub(super) fn comparable<'a>(&self, property: PropertyId, value: &'a str) -> Cow<'a, str> {
         let fold = self.unique_ignores_case || Some(property) == self.email;
         let is_lower = || {
@@ -188,11 +188,12 @@ impl ObjectStore {
     /// The live record that has this (comparable) unique value, as primary or secondary address.
     pub(super) fn by_unique(&self, property: PropertyId, value: &str) -> Option<Slot> {
         let (_, index) = self.unique.iter().find(|(unique, _)| *unique == property)?;
-        index.get(value).copied()
+        index.get(self.identity(property), &self.records, value)
     }
 
+    #[inline]
     pub(super) fn record(&self, slot: Slot) -> Option<&Record> {
-        self.records.get(slot as usize)
+        self.records.get(slot)
     }
 
     /// The slot of a record id, whatever its standing.
@@ -201,7 +202,7 @@ impl ObjectStore {
         if id.starts_with(['+', '0']) {
             return None;
         }
-        self.ids.get(&id.parse().ok()?).copied()
+        self.records.slot(id.parse().ok()?)
     }
 
     /// The live record of an id; old ids of merged records are followed only if asked.
@@ -218,12 +219,12 @@ impl ObjectStore {
 
     /// Records in order of their ids, whatever their standing.
     pub(super) fn records(&self) -> impl Iterator<Item = (Slot, &Record)> {
-        (0..).zip(&self.records)
+        self.records.from(0)
     }
 
     /// Records from `slot` on.
     pub(super) fn records_from(&self, slot: Slot) -> impl Iterator<Item = (Slot, &Record)> {
-        (slot..).zip(self.records.get(slot as usize..).unwrap_or_default())
+        self.records.from(slot)
     }
 
     /// How many records are live.
@@ -246,16 +247,14 @@ impl ObjectStore {
 
     /// The slot the next record will have.
     pub(super) fn next_slot(&self) -> Slot {
-        Slot::try_from(self.records.len()).unwrap_or(Slot::MAX)
+        self.records.next_slot()
     }
 
     /// Adds a record as it is.
     pub(super) fn insert(&mut self, record: Record) -> Slot {
-        let slot = self.next_slot();
         self.next_id = self.next_id.max(record.id + 1);
-        self.ids.insert(record.id, slot);
         let live = record.standing == Standing::Live;
-        self.records.push(record);
+        let slot = self.records.push(record);
         if live {
             self.live += 1;
             self.index(slot);
@@ -271,7 +270,7 @@ impl ObjectStore {
         if touches_index {
             self.unindex(slot);
         }
-        if let Some(record) = self.records.get_mut(slot as usize) {
+        if let Some(record) = self.records.get_mut(slot) {
             let after = record.content.written(writes, now);
             let before = std::mem::replace(&mut record.content, after);
             let updated = std::mem::replace(&mut record.updated, now);
@@ -292,7 +291,7 @@ impl ObjectStore {
     /// Takes a live record out of use; its unique values become free.
     pub(super) fn retire(&mut self, slot: Slot, standing: Standing, now: i64) {
         self.unindex(slot);
-        if let Some(record) = self.records.get_mut(slot as usize) {
+        if let Some(record) = self.records.get_mut(slot) {
             if record.standing == Standing::Live {
                 self.live -= 1;
             }
@@ -332,39 +331,29 @@ impl ObjectStore {
         self.overwritten.iter().filter(move |old| old.at > horizon)
     }
 
+    fn identity(&self, property: PropertyId) -> Identity {
+        let is_email = Some(property) == self.email;
+        Identity {
+            property,
+            others: self.additional_emails.filter(|_| is_email),
+            // E-mail addresses are stored in lower case already.
+            folds_case: self.unique_ignores_case && !is_email,
+        }
+    }
+
     fn index(&mut self, slot: Slot) {
-        self.each_unique_value(slot, |index, value| {
-            index.insert(value.into(), slot);
-        });
+        self.each_index(|index, identity, records| index.add(identity, records, slot));
     }
 
     fn unindex(&mut self, slot: Slot) {
-        self.each_unique_value(slot, |index, value| {
-            if index.get(value) == Some(&slot) {
-                index.remove(value);
-            }
-        });
+        self.each_index(|index, identity, records| index.remove(identity, records, slot));
     }
 
-    fn each_unique_value(&mut self, slot: Slot, mut each: impl FnMut(&mut HashMap<Box<str>, Slot>, &str)) {
-        let Some(record) = self.records.get(slot as usize) else {
-            return;
-        };
-        for (property, index) in &mut self.unique {
-            let is_email = Some(*property) == self.email;
-            let fold = self.unique_ignores_case && !is_email;
-            if let Some(value) = record.content.get(*property) {
-                // E-mail addresses are stored in lower case already.
-                if fold {
-                    each(index, &value.to_lowercase());
-                } else {
-                    each(index, value);
-                }
-            }
-            let others = self.additional_emails.filter(|_| is_email);
-            if let Some(others) = others.and_then(|others| record.content.get(others)) {
-                others.split(';').for_each(|other| each(index, other));
-            }
+    fn each_index(&mut self, mut each: impl FnMut(&mut UniqueIndex, Identity, &Records)) {
+        let mut unique = std::mem::take(&mut self.unique);
+        for (property, index) in &mut unique {
+            each(index, self.identity(*property), &self.records);
         }
+        self.unique = unique;
     }
 }

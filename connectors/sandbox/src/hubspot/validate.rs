@@ -31,6 +31,14 @@ const NO_DOMAINS: [&str; 14] = [
     "gmail",
 ];
 
+/// Whether its values are any texts, as long as they are not too long. E-mail addresses are not.
+pub(super) fn takes_texts(property: &Property) -> bool {
+    matches!(
+        property.value_type,
+        PropertyType::String | PropertyType::PhoneNumber
+    )
+}
+
 /// The stored form of `sent`, or why it is refused. Empty text clears and always fits.
 /// `current` is the value now stored: multiple choices can be appended to it.
 pub(super) fn value<'a>(
@@ -178,7 +186,12 @@ fn email<'a>(property: &Property, sent: Cow<'a, str>) -> Result<Cow<'a, str>, Ba
         let message = format!("Email address {sent} is invalid");
         return Err(BadProperty::new(&property.name, "INVALID_EMAIL", message));
     }
-    if sent.chars().any(char::is_uppercase) {
+    let has_capitals = if sent.is_ascii() {
+        sent.bytes().any(|byte| byte.is_ascii_uppercase())
+    } else {
+        sent.chars().any(char::is_uppercase)
+    };
+    if has_capitals {
         Ok(Cow::Owned(sent.to_lowercase()))
     } else {
         Ok(sent)
@@ -189,14 +202,17 @@ fn is_email(text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else {
         return false;
     };
-    let local_fits = !local.is_empty()
-        && local.len() <= 64
-        && !local.starts_with('.')
-        && !local.ends_with('.')
-        && !local.contains("..")
+    // No dot at either end, nor two in a row.
+    let mut last = '.';
+    let local_fits = local.len() <= 64
         && local.chars().all(|letter| {
-            letter.is_alphanumeric() || (letter.is_ascii() && "!#$%&'*+-/=?^_`{|}~.".contains(letter))
-        });
+            let between = letter != '.' || last != '.';
+            last = letter;
+            between
+                && (letter.is_alphanumeric()
+                    || (letter.is_ascii() && "!#$%&'*+-/=?^_`{|}~.".contains(letter)))
+        })
+        && last != '.';
     let label_fits = |label: &str| {
         !label.is_empty()
             && label.len() <= 63
@@ -349,6 +365,9 @@ mod tests {
             "ann@example.con",
             "ann@host.test",
             ".ann@example.com",
+            "ann.@example.com",
+            "an..n@example.com",
+            ".@example.com",
             "ann@example.c",
             "ann@-x.com",
             " ann@example.com",

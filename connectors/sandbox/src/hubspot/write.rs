@@ -6,12 +6,14 @@ use std::collections::HashSet;
 use hyper::StatusCode;
 
 use super::call::Version;
+use super::column::{Column, Columns};
 use super::definitions::{Property, PropertyId};
-use super::errors::{ApiError, BadProperty, Detail, bad_properties};
+use super::errors::{ApiError, BadProperty, bad_properties};
 use super::json::{Properties, Sent};
 use super::options::{EmailConflict, LifecycleBackward, NullValue, Options};
 use super::record::Content;
-use super::store::{Kind, ObjectStore, RequiredRule, Slot};
+use super::required::Required;
+use super::store::{ObjectStore, Slot};
 use super::validate;
 
 /// What a write goes to.
@@ -66,13 +68,15 @@ pub(super) struct Planner<'s> {
     store: &'s ObjectStore,
     options: &'s Options,
     blocked: &'s HashSet<String>,
-    version: Version,
     /// Property and value other inputs of this request are addressed by.
     keys: Keys<'s>,
     /// Unique values that earlier inputs of this request will take.
-    claimed: HashSet<(PropertyId, String)>,
-    /// Property numbers by position in the previous input: rows mostly have the same columns.
-    columns: Vec<PropertyId>,
+    claimed: foldhash::HashSet<(PropertyId, String)>,
+    columns: Columns<'s>,
+    required: Required<'s>,
+    /// By property: the number of the input that last wrote it.
+    written_by: Vec<usize>,
+    input: usize,
 }
 
 impl<'s> Planner<'s> {
@@ -87,10 +91,12 @@ impl<'s> Planner<'s> {
             store,
             options,
             blocked,
-            version,
             keys,
-            claimed: HashSet::new(),
-            columns: Vec::new(),
+            claimed: foldhash::HashSet::default(),
+            columns: Columns::new(store),
+            required: Required::new(store, version),
+            written_by: vec![0; store.definitions.len()],
+            input: 0,
         }
     }
 
@@ -113,77 +119,81 @@ impl<'s> Planner<'s> {
             writes,
             bad: Vec::new(),
         };
-        if let (Target::New, Some((property, value))) = (target, key) {
-            self.value(&mut row, property, Cow::Borrowed(value))?;
+        self.input += 1;
+        if let (Target::New, Some((id, value))) = (target, key)
+            && let Some(property) = self.store.definitions.get(id)
+        {
+            let column = Column::new(self.store, id, property);
+            self.value(&mut row, &column, Cow::Borrowed(value))?;
         }
         for (position, (name, value)) in sent.0.into_iter().enumerate() {
-            let Some((id, property)) = self.property(position, &name) else {
+            if let Some(column) = self.columns.find(position, &name) {
+                self.sent(&mut row, &column, value)?;
+            } else {
                 let message = format!("Property \"{name}\" does not exist");
                 row.bad
                     .push(BadProperty::new(&name, "PROPERTY_DOESNT_EXIST", message));
-                continue;
-            };
-            if property.is_read_only() {
-                let message = format!("\"{name}\" is a read only property; its value cannot be set");
-                row.bad.push(BadProperty::new(&name, "READ_ONLY_VALUE", message));
-                continue;
             }
-            let value = match value {
-                Sent::Text(text) => text,
-                Sent::Null if self.options.null_value == NullValue::Clear => Cow::Borrowed(""),
-                Sent::Null => continue,
-            };
-            self.value(&mut row, id, value)?;
         }
         if !row.bad.is_empty() {
             return Err(Refusal::Properties(row.bad));
         }
-        self.required(target, current, &row.writes)?;
+        self.required.check(target, current, &row.writes)?;
         Ok(row.writes)
     }
 
-    fn property(&mut self, position: usize, name: &str) -> Option<(PropertyId, &'s Property)> {
-        let definitions = &self.store.definitions;
-        if let Some(&id) = self.columns.get(position)
-            && let Some(property) = definitions.get(id)
-            && property.name == name
-            && !property.archived
-        {
-            return Some((id, property));
+    /// Adds one property as sent.
+    fn sent<'a>(
+        &mut self,
+        row: &mut Row<'_, 'a>,
+        column: &Column<'s>,
+        sent: Sent<'a>,
+    ) -> Result<(), Refusal> {
+        let name = column.name;
+        let value = match sent {
+            Sent::Text(text) if column.is_plain_text && text.len() <= validate::MAX_TEXT => {
+                self.put(&mut row.writes, column.id, text);
+                return Ok(());
+            }
+            _ if column.is_read_only => {
+                let message = format!("\"{name}\" is a read only property; its value cannot be set");
+                row.bad.push(BadProperty::new(name, "READ_ONLY_VALUE", message));
+                return Ok(());
+            }
+            Sent::Text(text) => text,
+            Sent::Null if self.options.null_value == NullValue::Clear => Cow::Borrowed(""),
+            Sent::Null => return Ok(()),
+        };
+        // A new record was given its key before its properties.
+        let is_repeated_key = row.target == Target::New
+            && row.key == Some((column.id, value.as_ref()))
+            && row.writes.first() == Some(&(column.id, Cow::Borrowed(value.as_ref())));
+        if is_repeated_key {
+            return Ok(());
         }
-        let (id, property) = definitions.live(name)?;
-        if let Some(column) = self.columns.get_mut(position) {
-            *column = id;
-        } else if self.columns.len() == position {
-            self.columns.push(id);
-        }
-        Some((id, property))
+        self.value(row, column, value)
     }
 
     /// Adds one value to the row's writes, or to what is bad about it.
     fn value<'a>(
         &mut self,
         row: &mut Row<'_, 'a>,
-        id: PropertyId,
+        column: &Column<'s>,
         sent: Cow<'a, str>,
     ) -> Result<(), Refusal> {
-        let store = self.store;
-        let Some(property) = store.definitions.get(id) else {
-            return Ok(());
-        };
-        let is_lifecycle = store.lifecycle == Some(id);
+        let Column { id, property, .. } = *column;
         let stored = match row.current {
-            Some(content) if is_lifecycle || property.is_multiple() => content.get(id),
+            Some(content) if column.is_lifecycle || property.is_multiple() => content.get(id),
             _ => None,
         };
-        let value = match validate::value(property, sent, store.email == Some(id), stored) {
+        let value = match validate::value(property, sent, column.is_email, stored) {
             Ok(value) => value,
             Err(refused) => {
                 row.bad.push(refused);
                 return Ok(());
             }
         };
-        if is_lifecycle && steps_back(property, stored, &value) {
+        if column.is_lifecycle && steps_back(property, stored, &value) {
             if self.options.lifecycle_backward == LifecycleBackward::Refuse {
                 let message = "The lifecycle stage can only move forward";
                 row.bad.push(BadProperty::new(
@@ -194,19 +204,32 @@ impl<'s> Planner<'s> {
             }
             return Ok(());
         }
-        if !value.is_empty() && store.is_unique(id) {
+        if column.is_unique && !value.is_empty() {
             match self.unique(row.target, row.key, id, property, &value)? {
                 Claim::Free => {}
                 Claim::Kept => return Ok(()),
-                Claim::Promoted(additional, others) => put(&mut row.writes, additional, Cow::Owned(others)),
+                Claim::Promoted(additional, others) => {
+                    self.put(&mut row.writes, additional, Cow::Owned(others));
+                }
                 Claim::Taken(refused) => {
                     row.bad.push(refused);
                     return Ok(());
                 }
             }
         }
-        put(&mut row.writes, id, value);
+        self.put(&mut row.writes, id, value);
         Ok(())
+    }
+
+    /// The last value of a property counts, in the place of the first.
+    fn put<'a>(&mut self, writes: &mut Writes<'a>, id: PropertyId, value: Cow<'a, str>) {
+        let written_by = self.written_by.get_mut(usize::from(id));
+        let is_new = written_by.is_none_or(|input| std::mem::replace(input, self.input) != self.input);
+        if !is_new && let Some(entry) = writes.iter_mut().find(|(written, _)| *written == id) {
+            entry.1 = value;
+        } else {
+            writes.push((id, value));
+        }
     }
 
     /// Whether a unique value can be written.
@@ -301,85 +324,6 @@ impl<'s> Planner<'s> {
         others.extend(record.content.get(email));
         Claim::Promoted(additional, others.join(";"))
     }
-
-    fn required(
-        &self,
-        target: Target,
-        current: Option<&Content>,
-        writes: &Writes<'_>,
-    ) -> Result<(), Refusal> {
-        let store = self.store;
-        let after = |id: PropertyId| -> Option<&str> {
-            match writes.iter().find(|(written, _)| *written == id) {
-                Some((_, text)) => Some(text.as_ref()).filter(|text| !text.is_empty()),
-                None => current.and_then(|content| content.get(id)),
-            }
-        };
-        if target == Target::New {
-            let any_of: &[&str] = match store.kind {
-                Kind::Contact => &["email", "firstname", "lastname"],
-                Kind::Company => &["name", "domain"],
-                Kind::Custom => &[],
-            };
-            let has_any = any_of.is_empty()
-                || any_of
-                    .iter()
-                    .filter_map(|name| store.definitions.find(name))
-                    .any(|id| after(id).is_some());
-            let mut missing: Vec<String> = if has_any {
-                Vec::new()
-            } else {
-                any_of.iter().map(|name| (*name).to_owned()).collect()
-            };
-            missing.extend(
-                store
-                    .required
-                    .iter()
-                    .filter(|id| after(**id).is_none())
-                    .map(|id| store.definitions.name(*id).to_owned()),
-            );
-            if !missing.is_empty() {
-                let message = format!(
-                    "Error creating {}. Some required properties were not set.",
-                    store.label
-                );
-                return Err(Refusal::Other(
-                    ApiError::validation(message).with_context("properties", missing),
-                ));
-            }
-        }
-        if self.version != Version::September2026 {
-            return Ok(());
-        }
-        let mut errors = Vec::new();
-        for rule in &store.rules {
-            let (property, code) = match rule {
-                RequiredRule::OnCreate(property) if target == Target::New => {
-                    (property, "MISSING_REQUIRED_PROPERTY")
-                }
-                RequiredRule::When {
-                    property,
-                    when,
-                    value,
-                } if after(*when) == Some(value) => (property, "MISSING_CONDITIONAL_REQUIRED_PROPERTY"),
-                _ => continue,
-            };
-            if after(*property).is_none() {
-                let name = store.definitions.name(*property);
-                errors.push(Detail {
-                    message: format!("Property \"{name}\" is required"),
-                    code: Some(code.into()),
-                    context: Some(("propertyName", vec![name.to_owned()])),
-                });
-            }
-        }
-        if errors.is_empty() {
-            return Ok(());
-        }
-        let mut error = ApiError::validation("Required properties are missing");
-        error.errors = errors;
-        Err(Refusal::Other(error))
-    }
 }
 
 enum Claim {
@@ -389,13 +333,6 @@ enum Claim {
     /// The other addresses change too.
     Promoted(PropertyId, String),
     Taken(BadProperty),
-}
-
-fn put<'a>(writes: &mut Writes<'a>, id: PropertyId, value: Cow<'a, str>) {
-    match writes.iter_mut().find(|(written, _)| *written == id) {
-        Some(entry) => entry.1 = value,
-        None => writes.push((id, value)),
-    }
 }
 
 /// Options are listed from the first stage to the last.

@@ -4,6 +4,7 @@
 
 mod access;
 mod batches;
+mod columns;
 mod definitions;
 mod faults;
 mod identity;
