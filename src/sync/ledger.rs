@@ -89,6 +89,8 @@ pub struct RunFacts {
     pub keep_key_text: bool,
     /// Number of the first job: those of one run never share one.
     pub first_job: JobNumber,
+    /// Whether what changes in the filter is remembered; in vain when there will be too much of it.
+    pub keep_filter: bool,
 }
 
 impl RunLedger {
@@ -105,7 +107,7 @@ impl RunLedger {
             clock,
             under_way: Mutex::default(),
             settlement: Mutex::new(Settlement {
-                filter: Some(Vec::new()),
+                filter: facts.keep_filter.then(Vec::new),
                 ..Settlement::default()
             }),
             committer: Mutex::new(Some(committer)),

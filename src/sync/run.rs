@@ -447,6 +447,7 @@ impl Runner {
             keep_key_text: keeps_key_text(facts.sync),
             // Every job so far took a request.
             first_job: course.tally.requests,
+            keep_filter: filter.is_some() && facts.operations <= FILTER_CHANGES as u64,
         };
         let ledger = Arc::new(RunLedger::new(
             run_facts,
