@@ -7,7 +7,7 @@ use crate::sync::error::Exit;
 const INTRODUCTION: &str = "# Codes\n\n\
 Every exit code, and every code in messages, `--json`, history, rejects, alerts, logs and the API: what it means and what \
 to do. Codes are stable; messages are not. `outflow code CODE` shows one. This page is generated from the lists beside the \
-code that says them: renew it with `OUTFLOW_BLESS=1 cargo test -p outflow --lib committed`.\n\n\
+code that says them: renew it with `OUTFLOW_BLESS=1 cargo test --workspace --lib committed`.\n\n\
 ## Exit codes\n\n| Exit | Meaning | What to do |\n|---|---|---|\n";
 
 /// The page, in Markdown.

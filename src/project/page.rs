@@ -12,7 +12,7 @@ use crate::registry::Registry;
 
 const INTRODUCTION: &str = "# Reference\n\n\
 Every key of `outflow.yaml` and of the mapping files. This page is generated from the types that read the files: \
-renew it with `OUTFLOW_BLESS=1 cargo test -p outflow --lib committed`.\n\n\
+renew it with `OUTFLOW_BLESS=1 cargo test --workspace --lib committed`.\n\n\
 Text needs no quotes unless YAML would read it otherwise. Only `true` and `false` are booleans: `NO` is text. \
 Anchors, aliases and tags are not supported. Lengths of time are written `500ms`, `2s`, `15m`, `1h30m`, `1d`.\n";
 

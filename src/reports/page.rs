@@ -5,7 +5,7 @@ use super::columns::{Table, There};
 const INTRODUCTION: &str = "# Results as tables\n\n\
 With `report_to: { folder: ./reports }` in `outflow.yaml` every run, by `outflow run` or `outflow serve`, adds one \
 Parquet file to each of two folders, for Looker, Tableau, DuckDB, a notebook or a warehouse. This page is generated from \
-the columns in the code: renew it with `OUTFLOW_BLESS=1 cargo test -p outflow --lib committed`.\n\n\
+the columns in the code: renew it with `OUTFLOW_BLESS=1 cargo test --workspace --lib committed`.\n\n\
 ```sh\n\
 duckdb -c \"select sync, status, count(*), sum(rows_updated) from 'reports/outflow_runs/**/*.parquet' group by all\"\n\
 duckdb -c \"select code, field, count(*) from 'reports/outflow_row_errors/**/*.parquet' group by all order by 3 desc\"\n\

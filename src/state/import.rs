@@ -7,10 +7,11 @@ use std::path::Path;
 use outflow_sdk::print::ENCODING_VERSION;
 use rusqlite::Connection;
 
-use super::commit::{INSERT_ROW, insert_attempt, insert_reject, write_row};
+use super::commit::{insert_attempt, insert_reject};
 use super::erase::note_erasure;
 use super::jobs::{Job, JobId, JobRow, JobRowLine, insert_job};
 use super::lines::{FORMAT, Hex, Line, RejectLine, RowLine, Transferred};
+use super::row_writes::{INSERT_ROW, write_row};
 use super::runs::write_run;
 use super::{Access, Attempt, RunRecord, StateError, Store, SyncId, schema};
 

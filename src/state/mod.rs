@@ -25,6 +25,7 @@ mod model;
 pub(crate) mod prefetch;
 mod prints;
 mod rejects;
+mod row_writes;
 mod rows;
 mod run_detail;
 mod runs;

@@ -9,8 +9,8 @@
 //! A read is complete when every stream ended with the server's word and as many rows came as the job has.
 //! Dropping the stream cancels a job that still runs.
 //!
-//! Access tokens are asked for over the one HTTP client ([`token`]); messages of the Storage Read API, and
-//! the seam for other ways to a token, are those of the crate `gcp-bigquery-client`.
+//! Access tokens are asked for over the one HTTP client ([`token`]); messages of the Storage Read API are
+//! those of the crate `gcloud-googleapis`.
 
 mod api;
 mod batch;
