@@ -2,7 +2,8 @@
 //!
 //! One changed row, end to end: [`project`] reads the YAML, a source connector streams the model as
 //! Arrow batches, [`sync`] maps, diffs and plans, [`deliver`] sends inside the account's limits,
-//! [`state`] commits what the destination acknowledged, and the run is reported.
+//! [`state`] commits what the destination acknowledged, and the run is reported. Those layers are the
+//! crate `outflow-engine`; here is what people and schedulers meet.
 
 pub use outflow_engine::{deliver, numbers, project, registry, state, sync};
 
