@@ -6,7 +6,7 @@
 use std::borrow::Borrow;
 
 use outflow_sdk::print::KeyHash;
-use rusqlite::{CachedStatement, Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension};
 
 use super::erase::note_erasure;
 use super::jobs::{delete_job, insert_job};
@@ -62,10 +62,6 @@ struct BatchWriter<'a> {
     /// Whether rows changed.
     moved: bool,
     added: i64,
-    /// [`INSERT_ROW`].
-    insert: CachedStatement<'a>,
-    /// [`INSERT_ROWS`], which a first sync needs for every row.
-    insert_many: CachedStatement<'a>,
 }
 
 impl<'a> BatchWriter<'a> {
@@ -77,8 +73,6 @@ impl<'a> BatchWriter<'a> {
             erased: false,
             moved: false,
             added: 0,
-            insert: connection.prepare_cached(INSERT_ROW)?,
-            insert_many: connection.prepare_cached(&INSERT_ROWS)?,
         })
     }
 
@@ -122,11 +116,12 @@ impl<'a> BatchWriter<'a> {
     }
 
     fn rows(&mut self, rows: &[StoredRow; TOGETHER]) -> rusqlite::Result<()> {
+        let mut insert = self.connection.prepare_cached(&INSERT_ROWS)?;
         let places = (0..).step_by(COLUMNS);
         for (place, row) in places.zip(rows) {
-            bind_row(&mut self.insert_many, place, self.sync, row)?;
+            bind_row(&mut insert, place, self.sync, row)?;
         }
-        let added = self.insert_many.raw_execute()?;
+        let added = insert.raw_execute()?;
         self.added += i64::try_from(added).unwrap_or(0);
         if added < rows.len() {
             // It does not say which of them were there.
@@ -136,7 +131,8 @@ impl<'a> BatchWriter<'a> {
     }
 
     fn row(&mut self, row: &StoredRow) -> rusqlite::Result<()> {
-        if write_row(&mut self.insert, self.sync, row)? {
+        let mut insert = self.connection.prepare_cached(INSERT_ROW)?;
+        if write_row(&mut insert, self.sync, row)? {
             self.added += 1;
             return Ok(());
         }
@@ -272,11 +268,13 @@ mod tests {
         let fixture = fixture();
         fixture.commit(&rows([row(key(3), 1), row(key(70), 1)]));
         let mut many: Vec<StoredRow> = (0..70).map(|number| row(key(number), 2)).collect();
-        many.push(row(key(4), 3));
+        // One in the same statement as the row before it, one in another.
+        many.insert(10, row(key(4), 3));
+        many.push(row(key(5), 3));
         fixture.commit(&rows(many));
         let expected = (0..71).map(|number| {
             let print = match number {
-                4 => 3,
+                4 | 5 => 3,
                 70 => 1,
                 _ => 2,
             };

@@ -77,3 +77,28 @@ fn commit_batches(store: &Store, id: SyncId, batches: &mpsc::Receiver<Batch>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::state::Access;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn whoever_waits_is_told_why_nothing_could_be_written() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(Store::open(folder.path(), Access::Write).unwrap());
+        let store = Arc::new(Store::open(folder.path(), Access::Read).unwrap());
+        let committer = Committer::start(store, 1);
+        let batch = || Changes {
+            closed: vec![1],
+            ..Changes::default()
+        };
+        let (first, second) = tokio::join!(committer.commit(batch()), committer.commit(batch()));
+        for answer in [first, second] {
+            let error = answer.unwrap_err().to_string();
+            assert!(error.contains("cannot be written"), "{error}");
+        }
+    }
+}

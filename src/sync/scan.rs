@@ -210,7 +210,7 @@ fn records(
     };
     if rows.len() <= SHARE {
         first()?;
-        return Ok(vec![make(rows)?]);
+        return rows.chunks(SHARE).map(make).collect();
     }
     let shares: Vec<_> = rows.chunks(SHARE).collect();
     let next = AtomicUsize::new(0);

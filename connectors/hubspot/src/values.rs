@@ -132,7 +132,12 @@ pub(crate) fn write(kind: &Kind, value: &Value, out: &mut Vec<u8>) {
     match (kind, value) {
         (Kind::Email, Value::Text(text)) => write_text(text.trim(), out),
         (Kind::Number, _) => match number_of(value) {
-            Some(number) => write_number(&number, out),
+            Some(number) => write_plain(out, |out| {
+                number.pieces(|piece| {
+                    out.extend_from_slice(piece.as_bytes());
+                    Ok::<(), Infallible>(())
+                })
+            }),
             None => write_text(&text_of(value), out),
         },
         (Kind::Bool, _) => write_text(
@@ -142,15 +147,17 @@ pub(crate) fn write(kind: &Kind, value: &Value, out: &mut Vec<u8>) {
             out,
         ),
         (Kind::Date, _) => match date_of(value) {
-            Some(date) => write_date(date, out),
+            Some(date) => write_plain(out, |out| MILLISECONDS.print_date(&date, out)),
             None => write_text(&text_of(value), out),
         },
         (Kind::DateTime, _) => match instant_of(value) {
-            Some(instant) => write_instant(instant, out),
+            Some(instant) => write_plain(out, |out| MILLISECONDS.print_timestamp(&instant, out)),
             None => write_text(&text_of(value), out),
         },
         (Kind::Choices(_), _) => write_text(&choices_of(value).join(";"), out),
-        (_, Value::Number(_) | Value::Date(_) | Value::Timestamp(_)) => write_plain(value, out),
+        (_, Value::Number(_) | Value::Date(_) | Value::Timestamp(_)) => {
+            write_plain(out, |out| value.write_to(out));
+        }
         _ => write_text(&text_of(value), out),
     }
 }
@@ -161,33 +168,12 @@ pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
     let _ = serde_json::to_writer(out, text);
 }
 
-fn write_number(number: &Decimal, out: &mut Vec<u8>) {
-    out.push(b'"');
-    let _ = number.pieces(|piece| -> Result<(), Infallible> {
-        out.extend_from_slice(piece.as_bytes());
-        Ok(())
-    });
-    out.push(b'"');
-}
-
-/// Writes a value whose text needs no escapes.
-fn write_plain(value: &Value, out: &mut Vec<u8>) {
-    out.push(b'"');
-    let _ = value.write_to(&mut *out);
-    out.push(b'"');
-}
-
 const MILLISECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 
-fn write_instant(instant: Timestamp, out: &mut Vec<u8>) {
+/// Writes a text that needs no escapes, as a JSON string. Into memory `text` cannot fail.
+fn write_plain<E>(out: &mut Vec<u8>, text: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) {
     out.push(b'"');
-    let _ = MILLISECONDS.print_timestamp(&instant, &mut *out);
-    out.push(b'"');
-}
-
-fn write_date(date: civil::Date, out: &mut Vec<u8>) {
-    out.push(b'"');
-    let _ = MILLISECONDS.print_date(&date, &mut *out);
+    let _ = text(out);
     out.push(b'"');
 }
 

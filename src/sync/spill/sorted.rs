@@ -57,6 +57,9 @@ impl Pieces {
     }
 
     fn add(&mut self, mut piece: Vec<u8>) {
+        if piece.is_empty() {
+            return;
+        }
         piece.shrink_to_fit();
         self.pieces.push((self.len(), piece));
     }
