@@ -8,7 +8,7 @@ use super::output::{Output, Tone, printable};
 use crate::documents;
 use crate::project::SyncSpec;
 use crate::sync::classify::match_text;
-use crate::sync::plan::{Planned, PlannedRow};
+use crate::sync::plan::{Planned, RowToSend};
 
 /// Characters of a value that people are shown.
 const SHOWN_VALUE: usize = 60;
@@ -47,7 +47,7 @@ pub(crate) fn documents(
     })
 }
 
-fn one(sync: &SyncSpec, row: &PlannedRow, values: &[Option<Value>], out: &mut Output) {
+fn one(sync: &SyncSpec, row: &RowToSend, values: &[Option<Value>], out: &mut Output) {
     let (mark, tone) = match row.planned {
         Planned::Create => ("+", Tone::Success),
         Planned::Update => ("~", Tone::Warning),

@@ -81,7 +81,12 @@ impl Verdict {
         remote: Option<Arc<str>>,
     ) {
         let before = operation.pending.len();
-        operation.pending.retain(|field| !fields.contains(field));
+        // Most requests settle everything they were to.
+        if operation.pending == fields {
+            operation.pending.clear();
+        } else {
+            operation.pending.retain(|field| !fields.contains(field));
+        }
         if remote.is_some() {
             operation.remote = remote;
         }
@@ -145,9 +150,13 @@ pub(super) fn repeatable(route: Route) -> bool {
 
 /// Reads an answer whose outcomes are as many as the parcel's operations.
 pub(super) fn interpret(parcel: Parcel, fields: Vec<Vec<u16>>, answer: Answer, policy: &Policy) -> Verdict {
-    let mut verdict = Verdict::default();
     let route = parcel.route;
     let whole = parcel.len();
+    let mut verdict = Verdict {
+        settled: Vec::with_capacity(whole),
+        left: Vec::with_capacity(whole),
+        ..Verdict::default()
+    };
     let mut retry = Vec::new();
     let mut floor: Option<Duration> = None;
     let mut fields = fields.into_iter();

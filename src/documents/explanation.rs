@@ -297,7 +297,7 @@ impl Explained {
     /// When the state cannot be read.
     pub fn document(&self, store: &Store, now_ms: i64) -> Result<Explanation, StateError> {
         let row = self.row.as_ref().map(|row| AcknowledgedRow {
-            remote: row.remote.clone(),
+            remote: row.remote.as_deref().map(str::to_owned),
             applied: (row.applied_ms > 0).then(|| iso(row.applied_ms)).flatten(),
             run: row.run,
             layout: row.layout,

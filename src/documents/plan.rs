@@ -10,7 +10,7 @@ use crate::project::SyncSpec;
 use crate::sync::classify::match_text;
 use crate::sync::error::RunError;
 use crate::sync::forecast::Forecast;
-use crate::sync::plan::PlannedRow;
+use crate::sync::plan::RowToSend;
 
 /// What a run would do, in numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -142,7 +142,7 @@ fn json_value(value: Option<&Value>) -> Option<Box<RawValue>> {
 /// When it has no JSON form, which is a bug.
 pub(crate) fn operation(
     sync: &SyncSpec,
-    row: &PlannedRow,
+    row: &RowToSend,
     values: &[Option<Value>],
 ) -> Result<Box<RawValue>, RunError> {
     let operation = Operation {

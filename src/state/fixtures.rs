@@ -71,7 +71,7 @@ pub(super) fn row(key: KeyHash, print: Print) -> StoredRow {
         print,
         layout: 1,
         prints: vec![print, 0, u64::MAX],
-        remote: Some("51".to_owned()),
+        remote: Some("51".into()),
         key_text: None,
         match_text: None,
         applied_ms: 1_700_000_000_000,
@@ -125,7 +125,7 @@ pub(super) fn job(run: RunId, number: u64) -> Job {
         fields: vec![0, 2],
         prints: vec![u64::MAX, 7],
         remote: None,
-        address: Some("51".to_owned()),
+        address: Some("51".into()),
         key_text: None,
     };
     let removal = JobRow {
@@ -135,7 +135,7 @@ pub(super) fn job(run: RunId, number: u64) -> Job {
         complete: false,
         fields: Vec::new(),
         prints: Vec::new(),
-        remote: Some("52".to_owned()),
+        remote: Some("52".into()),
         address: None,
         key_text: Some("2".to_owned()),
     };

@@ -14,6 +14,7 @@
 //! The header holds the project's secret, and rejects hold keys and match values: an export is to be
 //! kept like the state itself.
 
+use compact_str::CompactString;
 use outflow_sdk::destination::Ticket;
 use outflow_sdk::print::{KeyHash, Print};
 use serde::{Deserialize, Serialize};
@@ -98,7 +99,7 @@ pub(super) struct RowLine {
     print: Hex,
     layout: u32,
     prints: String,
-    remote: Option<String>,
+    remote: Option<CompactString>,
     key_text: Option<String>,
     match_text: Option<String>,
     applied_ms: i64,

@@ -21,7 +21,7 @@ fn acknowledged(numbers: std::ops::Range<i128>) -> Vec<StoredRow> {
             print: print(number, 1),
             layout: 1,
             prints: (0..FIELDS as u64).map(|field| print(number, 2 + field)).collect(),
-            remote: Some(format!("{}", 51_000_000_000_i128 + number)),
+            remote: Some(format!("{}", 51_000_000_000_i128 + number).into()),
             key_text: None,
             match_text: None,
             applied_ms: 1_700_000_000_000,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use compact_str::CompactString;
 use outflow_sdk::print::{KeyHash, Print};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,7 +27,7 @@ pub struct StoredRow {
     /// One print per field of the layout; `0` = never acknowledged.
     pub prints: Vec<Print>,
     /// The record's address at the destination.
-    pub remote: Option<String>,
+    pub remote: Option<CompactString>,
     /// The key as people write it; kept only where removals must name it.
     pub key_text: Option<String>,
     /// The match value; kept only where removal or rename needs it.

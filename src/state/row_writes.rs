@@ -24,7 +24,7 @@ pub(super) const TOGETHER: usize = 25;
 
 /// Inserts a row, unless its key is there already; for [`write_row`].
 pub(super) const INSERT_ROW: &str =
-    "INSERT INTO row (sync, key, print, layout, prints, remote, key_text, match_text, applied_ms, run)
+    "INSERT OR FAIL INTO row (sync, key, print, layout, prints, remote, key_text, match_text, applied_ms, run)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
 
 /// Inserts [`TOGETHER`] rows, but those whose key is there already.
@@ -61,7 +61,7 @@ pub(super) fn bind_row(
     statement.raw_bind_parameter(place + 3, row.print.cast_signed())?;
     statement.raw_bind_parameter(place + 4, row.layout)?;
     statement.raw_bind_parameter(place + 5, &*blob(&row.prints))?;
-    statement.raw_bind_parameter(place + 6, &row.remote)?;
+    statement.raw_bind_parameter(place + 6, row.remote.as_deref())?;
     statement.raw_bind_parameter(place + 7, &row.key_text)?;
     statement.raw_bind_parameter(place + 8, &row.match_text)?;
     statement.raw_bind_parameter(place + 9, row.applied_ms)?;

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use compact_str::CompactString;
 use outflow_sdk::print::{KeyHash, Print};
 use rusqlite::types::Type;
 use rusqlite::{Connection, Row};
@@ -51,7 +52,7 @@ pub(super) fn stored_row(row: &Row<'_>) -> rusqlite::Result<StoredRow> {
         print: row.get::<_, i64>(1)?.cast_unsigned(),
         layout: row.get(2)?,
         prints: prints.iter().map(|print| Print::from_le_bytes(*print)).collect(),
-        remote: row.get(4)?,
+        remote: row.get_ref(4)?.as_str_or_null()?.map(CompactString::from),
         key_text: row.get(5)?,
         match_text: row.get(6)?,
         applied_ms: row.get(7)?,

@@ -168,7 +168,7 @@ impl<'a> Classifier<'a> {
             // What was refused stays refused until one row alone has the key.
             self.open_reject(record.key)?;
             if self.plan.duplicate_keys.len() < SAMPLES {
-                self.plan.duplicate_keys.push(record.key_text);
+                self.plan.duplicate_keys.push(record.key_text.into());
             }
             return Ok(());
         }
@@ -296,7 +296,7 @@ impl<'a> Classifier<'a> {
     /// a person needs to find it.
     fn name(&mut self, reject: Reject, record: &Record) -> Result<(), RunError> {
         let named = Reject {
-            key_text: record.key_text.clone(),
+            key_text: record.key_text.to_string(),
             match_text: match_text(
                 self.context.sync,
                 &record.values.unpack().map_err(SpillError::from)?,
@@ -330,7 +330,7 @@ impl<'a> Classifier<'a> {
             layout: self.context.layout,
             prints: record.prints,
             remote,
-            key_text: keeps_key_text(self.context.sync).then_some(record.key_text),
+            key_text: keeps_key_text(self.context.sync).then(|| record.key_text.into()),
             match_text: None,
             applied_ms,
             run: self.context.run,
@@ -385,7 +385,7 @@ impl<'a> Classifier<'a> {
             code: code.to_owned(),
             field,
             message: message.to_owned(),
-            key_text: record.key_text.clone(),
+            key_text: record.key_text.to_string(),
             match_text: match_text(self.context.sync, &record.values.unpack()?),
             attempts: before.as_ref().map_or(0, |before| before.attempts),
             first_seen_ms: before.map_or(self.context.now_ms, |before| before.first_seen_ms),
@@ -437,7 +437,7 @@ impl<'a> Classifier<'a> {
         let (values, pending) = self.clearing(rule, &stored);
         self.plan.rows.removals.push(&PlannedRow {
             key: stored.key,
-            key_text: stored.key_text.unwrap_or_default(),
+            key_text: stored.key_text.unwrap_or_default().into(),
             print: 0,
             planned: Planned::Remove(rule),
             remote: stored.remote,

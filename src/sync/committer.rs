@@ -7,8 +7,9 @@ use tokio::sync::oneshot;
 use crate::deliver::{LedgerError, has_workers};
 use crate::state::{Changes, Store, SyncId};
 
-/// Most batches written in one transaction.
-const GROUP: usize = 32;
+/// Most batches written in one transaction: about half of the requests that are under way at once, so that
+/// the others are at the destination meanwhile. Without a bound all of them come to wait for the same flush.
+const GROUP: usize = 3;
 
 /// Writes one sync's changes; ends when its last clone is dropped.
 #[derive(Clone)]

@@ -8,7 +8,7 @@ use outflow_sdk::destination::{Binding, Operation, Rejection, Request};
 use outflow_sdk::value::Value;
 
 use super::error::RunError;
-use super::plan::{Plan, PlannedRow, Waves};
+use super::plan::{Plan, PlannedRow, RowToSend, Waves};
 use super::prepare::Stage;
 use super::quota::Quotas;
 use crate::deliver::{Audience, Preview, preview};
@@ -55,7 +55,7 @@ impl Forecast {
     pub fn each<E: From<RunError>>(
         &mut self,
         limit: u64,
-        mut act: impl FnMut(&PlannedRow, &[Option<Value>]) -> Result<(), E>,
+        mut act: impl FnMut(&RowToSend, &[Option<Value>]) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut left = limit;
         let mut rows = std::mem::replace(&mut self.plan.rows, Waves::new(std::path::Path::new("")));
@@ -63,12 +63,12 @@ impl Forecast {
             let failed = |error| E::from(RunError::from(error));
             let mut number = 0;
             for wave in rows.each() {
-                for row in wave.rows::<PlannedRow>().map_err(failed)? {
+                for row in wave.rows::<RowToSend>().map_err(failed)? {
                     if left == 0 {
                         return Ok(());
                     }
                     let row = row.map_err(failed)?;
-                    let operation = row.clone().into_operation(number).map_err(failed)?;
+                    let operation = row.clone().into_operation(number);
                     number += 1;
                     if self.would_be_sent(&operation) {
                         left -= 1;
@@ -142,9 +142,9 @@ pub async fn forecast(
         let numbers = next..;
         next += wave.len();
         let operations = wave
-            .rows::<PlannedRow>()?
+            .rows::<RowToSend>()?
             .zip(numbers)
-            .map(|(row, number)| Ok::<_, RunError>(row?.into_operation(number)?));
+            .map(|(row, number)| Ok::<_, RunError>(row?.into_operation(number)));
         let seen = preview(binding.as_ref(), operations, &mut noted)?;
         forecast.preview.requests += seen.requests;
         forecast.preview.refused += seen.refused;

@@ -130,7 +130,7 @@ fn waiting(sync: &SyncSpec, row: &PlannedRow, schema_print: u64, now_ms: i64) ->
         field: sync.match_fields.first().cloned(),
         message: "another record has this value still, and could not be given its new one or removed yet; the next run tries again"
             .to_owned(),
-        key_text: row.key_text.clone(),
+        key_text: row.key_text.to_string(),
         match_text: match_text(sync, &values),
         attempts,
         first_seen_ms,

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use compact_str::CompactString;
 use foldhash::HashMap;
 use outflow_sdk::destination::{Effect, Mode, Operation, Rejection};
 use outflow_sdk::print::{KeyHash, Print};
@@ -14,7 +15,8 @@ use outflow_sdk::print::{KeyHash, Print};
 use super::classify::{match_numbers, match_text};
 use super::committer::Committer;
 use super::held::HeldValues;
-use super::plan::{Planned, PlannedRow};
+use super::plan::{Planned, RowToSend};
+use super::spill::SpillError;
 use crate::deliver::{AcceptedJob, Clock, Fate, Feed, FeedError, JobNumber, Ledger, LedgerError, Settled};
 use crate::project::SyncSpec;
 use crate::state::{
@@ -35,7 +37,7 @@ struct UnderWay {
     prints: Vec<Print>,
     stored_print: Print,
     known: bool,
-    remote: Option<String>,
+    remote: Option<CompactString>,
     created: bool,
     tried: Option<(u32, i64)>,
     /// Whether the state holds it as in doubt since this run sent it.
@@ -122,7 +124,7 @@ impl RunLedger {
     }
 
     /// Takes note of a row that is given to delivery.
-    fn announce(&self, number: u64, row: &mut PlannedRow) {
+    fn announce(&self, number: u64, row: &mut RowToSend) {
         let fields = self.sync.fields.len();
         let mut prints = std::mem::take(&mut row.acknowledged);
         prints.resize(fields, 0);
@@ -315,7 +317,7 @@ impl Digest<'_> {
                 last,
             } => {
                 if let Some(remote) = remote {
-                    row.remote = Some(String::from(&**remote));
+                    row.remote = Some(CompactString::from(&**remote));
                 }
                 self.applied(row, &settled.operation, *effect, fields, *last);
             }
@@ -543,7 +545,7 @@ pub struct PlanFeed<I> {
 
 impl<I> Feed for PlanFeed<I>
 where
-    I: Iterator<Item = Result<PlannedRow, super::spill::SpillError>> + Send,
+    I: Iterator<Item = Result<RowToSend, SpillError>> + Send,
 {
     fn next(&mut self) -> Option<Result<Operation, FeedError>> {
         Some(match self.rows.next()? {
@@ -551,8 +553,7 @@ where
                 let number = self.next;
                 self.next += 1;
                 self.ledger.announce(number, &mut row);
-                row.into_operation(number)
-                    .map_err(|error| FeedError(error.into()))
+                Ok(row.into_operation(number))
             }
             Err(error) => Err(FeedError(error.into())),
         })

@@ -6,6 +6,8 @@
 
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Schema};
+use compact_str::CompactString;
+use jiff::fmt::StdFmtWrite;
 use outflow_sdk::destination::{FieldType, MappedField};
 use outflow_sdk::keys::KeyKind;
 use outflow_sdk::print::{KeyHash, Print, Printer, add_field, bind_to_key};
@@ -37,7 +39,7 @@ pub struct Record {
     /// Hash of the key.
     pub key: KeyHash,
     /// The key as people write it; parts joined by `/`.
-    pub key_text: String,
+    pub key_text: CompactString,
     /// The row's print, bound to the key.
     pub print: Print,
     /// One value per mapped field; `None` = leave the destination as it is.
@@ -288,8 +290,8 @@ impl Mapping {
     }
 
     /// The key of a row as people write it.
-    pub fn key_text(&self, batch: &RecordBatch, row: usize) -> String {
-        let mut text = String::new();
+    pub fn key_text(&self, batch: &RecordBatch, row: usize) -> CompactString {
+        let mut text = CompactString::default();
         for (place, at) in self.key.iter().enumerate() {
             if place > 0 {
                 text.push('/');
@@ -297,7 +299,7 @@ impl Mapping {
             let (array, json) = columns::column(batch, *at);
             if let Ok(value) = columns::value_at(array, row, json) {
                 // Memory takes whatever it is given.
-                let _ = value.write_to(&mut text);
+                let _ = value.write_to(StdFmtWrite(&mut text));
             }
         }
         text

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use compact_str::CompactString;
 use futures::future::join_all;
 use outflow_sdk::destination::{Action, Answer, Effect, Mode, Operation, Outcome, Rejection};
 use outflow_sdk::print::KeyHash;
@@ -248,7 +249,7 @@ impl Digest<'_> {
         let remote = remote
             .or(row.address.as_deref())
             .or(row.remote.as_deref())
-            .map(str::to_owned)
+            .map(CompactString::from)
             .or_else(|| known.and_then(|known| known.remote.clone()));
         let untouched = effect == Effect::Untouched;
         if untouched && remote.is_none() {

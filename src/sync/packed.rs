@@ -5,10 +5,11 @@
 //! they are bytes that pass through.
 
 use std::fmt;
+use std::sync::Arc;
 
 use outflow_sdk::print::Print;
 use outflow_sdk::value::Value;
-use serde::de::{Error, Visitor};
+use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// One value per mapped field, packed; `None` = leave the destination as it is.
@@ -42,6 +43,46 @@ impl Serialize for PackedValues {
 impl<'de> Deserialize<'de> for PackedValues {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_bytes(BytesOf(<[u8]>::to_vec)).map(Self)
+    }
+}
+
+/// The values of a row that is about to be sent, read where others read [`PackedValues`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct SharedValues(pub Arc<[Option<Value>]>);
+
+impl SharedValues {
+    fn unpack(bytes: &[u8]) -> Result<Self, postcard::Error> {
+        let mut deserializer = postcard::Deserializer::from_bytes(bytes);
+        (&mut deserializer).deserialize_seq(Values).map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for SharedValues {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let values = deserializer.deserialize_bytes(BytesOf(Self::unpack))?;
+        values.map_err(D::Error::custom)
+    }
+}
+
+/// Takes values into their final place.
+struct Values;
+
+impl<'de> Visitor<'de> for Values {
+    type Value = Arc<[Option<Value>]>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("values")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Self::Value, A::Error> {
+        // Not known when the bytes cannot hold as many as they say.
+        let count = values.size_hint();
+        let count = count.ok_or_else(|| A::Error::custom("fewer values than there should be"))?;
+        let mut shared: Arc<[Option<Value>]> = std::iter::repeat_n(None, count).collect();
+        for place in Arc::get_mut(&mut shared).into_iter().flatten() {
+            *place = values.next_element()?.flatten();
+        }
+        Ok(shared)
     }
 }
 
@@ -83,8 +124,8 @@ mod tests {
     use super::*;
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
-    struct Row {
-        values: PackedValues,
+    struct Row<V> {
+        values: V,
         #[serde(with = "prints")]
         prints: Vec<Print>,
     }
@@ -103,14 +144,19 @@ mod tests {
                 prints,
             };
             let bytes = postcard::to_stdvec(&row).unwrap();
-            let back: Row = postcard::from_bytes(&bytes).unwrap();
+            let back: Row<PackedValues> = postcard::from_bytes(&bytes).unwrap();
             assert_eq!(back, row);
             assert_eq!(back.values.unpack().unwrap(), values);
+            let sent: Row<SharedValues> = postcard::from_bytes(&bytes).unwrap();
+            assert_eq!(*sent.values.0, *values);
         }
     }
 
     #[test]
     fn bytes_that_are_no_values_are_an_error() {
-        assert!(PackedValues(vec![3, 1]).unpack().is_err());
+        for bytes in [&[3, 1][..], &[0xff, 0xff, 0xff, 0xff, 0x0f], &[]] {
+            assert!(PackedValues(bytes.to_vec()).unpack().is_err());
+            assert!(SharedValues::unpack(bytes).is_err());
+        }
     }
 }

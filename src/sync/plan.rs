@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use compact_str::CompactString;
 use outflow_sdk::destination::{Action, Operation, Removed};
 use outflow_sdk::print::{KeyHash, Print};
 use serde::{Deserialize, Serialize};
 
 use super::held::HeldValues;
-use super::packed::{self, PackedValues};
-use super::spill::{Sequence, SpillError};
+use super::packed::{self, PackedValues, SharedValues};
+use super::spill::Sequence;
 use crate::state::{Reject, StoredRow, Tally};
 
 /// What is planned for a row.
@@ -36,19 +37,19 @@ impl Planned {
 
 /// One row of a plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PlannedRow {
+pub struct PlannedRow<V = PackedValues> {
     /// Hash of the key.
     pub key: KeyHash,
     /// The key as people write it.
-    pub key_text: String,
+    pub key_text: CompactString,
     /// The row's print as the model has it now; `0` for removals.
     pub print: Print,
     /// What is to be done.
     pub planned: Planned,
     /// The record's address, if known.
-    pub remote: Option<String>,
+    pub remote: Option<CompactString>,
     /// Values by field; `None` = leave as it is.
-    pub values: PackedValues,
+    pub values: V,
     /// Their prints; `0` = leave as it is.
     #[serde(with = "packed::prints")]
     pub prints: Vec<Print>,
@@ -63,13 +64,13 @@ pub struct PlannedRow {
     pub tried: Option<(u32, i64)>,
 }
 
-impl PlannedRow {
+/// A row as whoever sends or shows it reads it; to all others its values are bytes.
+pub type RowToSend = PlannedRow<SharedValues>;
+
+impl RowToSend {
     /// The operation the destination is asked to do.
-    ///
-    /// # Errors
-    /// When the values cannot be unpacked.
-    pub fn into_operation(self, number: u64) -> Result<Operation, SpillError> {
-        Ok(Operation {
+    pub fn into_operation(self, number: u64) -> Operation {
+        Operation {
             row: number,
             key: Arc::from(self.key_text.as_str()),
             action: match self.planned {
@@ -77,9 +78,9 @@ impl PlannedRow {
                 Planned::Remove(rule) => Action::Remove(rule),
             },
             remote: self.remote.as_deref().map(Arc::from),
-            record: Arc::from(self.values.unpack()?),
+            record: self.values.0,
             pending: self.pending,
-        })
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use super::classify::keeps_key_text;
 use super::error::RunError;
 use super::held::HeldValues;
 use super::ledger::{FILTER_CHANGES, PlanFeed, RunFacts, RunLedger};
-use super::plan::{Immediate, Plan, PlannedRow, Waves};
+use super::plan::{Immediate, Plan, PlannedRow, RowToSend, Waves};
 use super::prepare::{Prepared, Stage, mapping_print};
 use super::progress::DeliveryProgress;
 use super::quota::Quotas;
@@ -455,7 +455,7 @@ impl Runner {
             Arc::clone(&stage.clock),
         ));
         let feed = PlanFeed {
-            rows: rows.into_rows::<PlannedRow>()?,
+            rows: rows.into_rows::<RowToSend>()?,
             ledger: Arc::clone(&ledger),
             next: 0,
         };

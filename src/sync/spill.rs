@@ -7,11 +7,12 @@ mod sequence;
 mod sorted;
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufRead, Read};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 pub use sequence::{Sequence, SequenceRows};
@@ -52,6 +53,22 @@ impl Read for Section {
         self.at += read as u64;
         Ok(read)
     }
+}
+
+/// Unpacks the next so many bytes: where they lie if they came whole, else by way of `scratch`.
+fn unpack<T: DeserializeOwned>(
+    reader: &mut (impl BufRead + ?Sized),
+    length: usize,
+    scratch: &mut Vec<u8>,
+) -> std::io::Result<Result<T, postcard::Error>> {
+    if let Some(bytes) = reader.fill_buf()?.get(..length) {
+        let row = postcard::from_bytes(bytes);
+        reader.consume(length);
+        return Ok(row);
+    }
+    scratch.resize(length, 0);
+    reader.read_exact(scratch)?;
+    Ok(postcard::from_bytes(scratch))
 }
 
 #[cfg(test)]

@@ -148,7 +148,7 @@ async fn read(table: &Table, connection: &str) -> BTreeMap<String, Row> {
                 .map(|value| bytes(value.as_ref().unwrap()))
                 .collect();
             rows.insert(
-                record.key_text,
+                record.key_text.into(),
                 Row {
                     key: key.unwrap(),
                     fields,

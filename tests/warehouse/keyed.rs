@@ -114,7 +114,7 @@ async fn read(project: &Project, model: &Model, columns: &[&str], keys: Vec<Vec<
                 return ids.into_iter().collect();
             }
         };
-        ids.extend((0..batch.num_rows()).map(|row| mapping.key_text(&batch, row)));
+        ids.extend((0..batch.num_rows()).map(|row| mapping.key_text(&batch, row).into()));
     }
     panic!("the read did not end");
 }

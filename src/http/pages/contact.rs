@@ -153,7 +153,7 @@ fn told(
         sync: explained.sync.clone(),
         destination,
         reason: explained.reason(store, now_ms)?,
-        remote: row.and_then(|row| row.remote.clone()),
+        remote: row.and_then(|row| row.remote.as_deref().map(str::to_owned)),
         applied: row
             .filter(|row| row.applied_ms > 0)
             .map(|row| when(row.applied_ms)),

@@ -1,14 +1,14 @@
 //! Sequence: rows in the order they were set aside.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Write};
+use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{MEMORY, Section, SpillError};
+use super::{MEMORY, Section, SpillError, unpack};
 
 /// Rows given back in the order they were pushed, as often as wanted.
 pub struct Sequence {
@@ -83,7 +83,7 @@ impl Sequence {
     /// # Errors
     /// When the temporary file cannot be read.
     pub fn rows<T: DeserializeOwned>(&mut self) -> Result<SequenceRows<'_, T>, SpillError> {
-        let reader: Box<dyn Read + Send + '_> = match &mut self.file {
+        let reader: Box<dyn BufRead + Send + '_> = match &mut self.file {
             None => Box::new(&self.bytes[..]),
             Some(file) => {
                 let file = file.flush().and_then(|()| file.get_ref().try_clone());
@@ -98,7 +98,7 @@ impl Sequence {
     /// # Errors
     /// When the temporary file cannot be read.
     pub fn into_rows<T: DeserializeOwned>(self) -> Result<SequenceRows<'static, T>, SpillError> {
-        let reader: Box<dyn Read + Send> = match self.file {
+        let reader: Box<dyn BufRead + Send> = match self.file {
             None => Box::new(std::io::Cursor::new(self.bytes)),
             Some(file) => {
                 let file = file.into_inner().map_err(|error| error.into_error());
@@ -125,20 +125,20 @@ fn whole(file: std::io::Result<File>, folder: &Path) -> Result<BufReader<Section
 
 /// Rows of a [`Sequence`].
 pub struct SequenceRows<'a, T> {
-    reader: Box<dyn Read + Send + 'a>,
+    reader: Box<dyn BufRead + Send + 'a>,
     left: u64,
     folder: PathBuf,
-    buffer: Vec<u8>,
+    scratch: Vec<u8>,
     row: std::marker::PhantomData<T>,
 }
 
 impl<'a, T> SequenceRows<'a, T> {
-    fn new(reader: Box<dyn Read + Send + 'a>, left: u64, folder: &Path) -> Self {
+    fn new(reader: Box<dyn BufRead + Send + 'a>, left: u64, folder: &Path) -> Self {
         Self {
             reader,
             left,
             folder: folder.to_owned(),
-            buffer: Vec::new(),
+            scratch: Vec::new(),
             row: std::marker::PhantomData,
         }
     }
@@ -156,9 +156,8 @@ impl<T: DeserializeOwned> Iterator for SequenceRows<'_, T> {
             };
             let mut length = [0u8; 4];
             self.reader.read_exact(&mut length).map_err(failed)?;
-            self.buffer.resize(u32::from_le_bytes(length) as usize, 0);
-            self.reader.read_exact(&mut self.buffer).map_err(failed)?;
-            Ok(postcard::from_bytes(&self.buffer)?)
+            let length = u32::from_le_bytes(length) as usize;
+            Ok(unpack(&mut *self.reader, length, &mut self.scratch).map_err(failed)??)
         };
         Some(read())
     }

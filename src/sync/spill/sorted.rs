@@ -11,7 +11,7 @@ use std::sync::{Arc, mpsc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{MEMORY, Section, SpillError};
+use super::{MEMORY, Section, SpillError, unpack};
 
 /// Read buffer of each sorted run while they are merged.
 const RUN_BUFFER: usize = 128 << 10;
@@ -325,11 +325,13 @@ struct Merge {
 
 struct Run {
     reader: BufReader<Section>,
-    row: Vec<u8>,
+    /// Bytes of the row it stands at.
+    length: usize,
+    scratch: Vec<u8>,
 }
 
 impl Run {
-    /// Reads the next row; its key, or none at the end.
+    /// Goes to the next row, once the one it stood at is read; its key, or none at the end.
     fn advance(&mut self) -> std::io::Result<Option<u128>> {
         if self.reader.buffer().is_empty() && self.reader.get_ref().at == self.reader.get_ref().end {
             return Ok(None);
@@ -339,9 +341,14 @@ impl Run {
         let (mut key, mut length) = ([0u8; 16], [0u8; 4]);
         key.copy_from_slice(&head[..16]);
         length.copy_from_slice(&head[16..]);
-        self.row.resize(u32::from_le_bytes(length) as usize, 0);
-        self.reader.read_exact(&mut self.row)?;
+        self.length = u32::from_le_bytes(length) as usize;
         Ok(Some(u128::from_le_bytes(key)))
+    }
+
+    /// The row it stands at, and the key of the next one.
+    fn take<T: DeserializeOwned>(&mut self) -> std::io::Result<(Result<T, postcard::Error>, Option<u128>)> {
+        let row = unpack(&mut self.reader, self.length, &mut self.scratch)?;
+        Ok((row, self.advance()?))
     }
 }
 
@@ -358,7 +365,8 @@ impl Merge {
             let reader = BufReader::with_capacity(RUN_BUFFER, Section { file, at, end });
             let mut run = Run {
                 reader,
-                row: Vec::new(),
+                length: 0,
+                scratch: Vec::new(),
             };
             if let Some(key) = run.advance().map_err(|reason| merge.failed(reason))? {
                 merge.heads.push(Reverse((key, merge.runs.len())));
@@ -373,15 +381,18 @@ impl Merge {
         let mut head = self.heads.peek_mut()?;
         let at = head.0.1;
         let run = &mut self.runs[at];
-        let (row, size) = (postcard::from_bytes(&run.row), run.row.len());
-        match run.advance() {
-            Ok(Some(key)) => *head = Reverse((key, at)),
-            Ok(None) => {
-                PeekMut::pop(head);
-            }
+        let size = run.length;
+        let (row, next) = match run.take() {
+            Ok(taken) => taken,
             Err(reason) => {
                 drop(head);
                 return Some((Err(self.failed(reason)), size));
+            }
+        };
+        match next {
+            Some(key) => *head = Reverse((key, at)),
+            None => {
+                PeekMut::pop(head);
             }
         }
         Some((row.map_err(SpillError::from), size))
