@@ -117,7 +117,7 @@ impl Serialize for Fields<'_> {
             let at = usize::from(number);
             if let Some(field) = self.sync.fields.get(at) {
                 let value = self.values.get(at).and_then(Option::as_ref);
-                map.serialize_entry(&field.field, &json_value(value))?;
+                map.serialize_entry(&field.field, &JsonValue(value))?;
             }
         }
         map.end()
@@ -125,15 +125,21 @@ impl Serialize for Fields<'_> {
 }
 
 /// A value as JSON; numbers keep all their digits.
-fn json_value(value: Option<&Value>) -> Option<Box<RawValue>> {
-    let text = match value? {
-        Value::Null => return None,
-        value @ (Value::Bool(_) | Value::Number(_)) => value.to_string(),
-        Value::Json(text) => text.to_string(),
-        Value::List(items) => serde_json::Value::from(items.clone()).to_string(),
-        value => serde_json::Value::from(value.to_string()).to_string(),
-    };
-    RawValue::from_string(text).ok()
+struct JsonValue<'a>(Option<&'a Value>);
+
+impl Serialize for JsonValue<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let raw = |text: String| RawValue::from_string(text).ok();
+        match self.0 {
+            None | Some(Value::Null) => serializer.serialize_none(),
+            Some(Value::Bool(flag)) => serializer.serialize_bool(*flag),
+            Some(value @ Value::Number(_)) => raw(value.to_string()).serialize(serializer),
+            Some(Value::Json(text)) => raw(text.to_string()).serialize(serializer),
+            Some(Value::Text(text)) => serializer.serialize_str(text),
+            Some(Value::List(items)) => serializer.collect_seq(items),
+            Some(value) => serializer.collect_str(value),
+        }
+    }
 }
 
 /// A row of a plan as JSON text: numbers keep all their digits.
@@ -169,14 +175,15 @@ mod tests {
 
     #[test]
     fn values_keep_their_kind_and_all_their_digits() {
-        let json = |value: Value| json_value(Some(&value)).map(|raw| raw.get().to_owned());
+        let json = |value: Value| serde_json::to_string(&JsonValue(Some(&value))).unwrap();
         let long = "12345678901234567890.123";
         let number = Value::Number(Decimal::parse(long).unwrap());
-        assert_eq!(json(number), Some(long.into()));
-        assert_eq!(json(Value::text("NO")), Some("\"NO\"".into()));
-        assert_eq!(json(Value::Bool(false)), Some("false".into()));
-        assert_eq!(json(Value::Date(0)), Some("\"1970-01-01\"".into()));
-        assert_eq!(json(Value::Json("{\"a\":1}".into())), Some("{\"a\":1}".into()));
-        assert_eq!(json(Value::Null), None, "printed as null");
+        assert_eq!(json(number), long);
+        assert_eq!(json(Value::text("NO")), "\"NO\"");
+        assert_eq!(json(Value::Bool(false)), "false");
+        assert_eq!(json(Value::Date(0)), "\"1970-01-01\"");
+        assert_eq!(json(Value::List(vec!["a\"".into()])), r#"["a\""]"#);
+        assert_eq!(json(Value::Json("{\"a\":1}".into())), "{\"a\":1}");
+        assert_eq!(json(Value::Null), "null");
     }
 }

@@ -31,7 +31,7 @@ use super::asked::AskedKeys;
 use super::classify::{Context, classify_keys};
 use super::error::RunError;
 use super::guard::{self, GuardStop};
-use super::map::{BatchPrints, ColumnProblem, Mapping};
+use super::map::{BatchPrints, ColumnProblem, Mapping, Room};
 use super::prepare::{Prepared, Stage, check_key};
 use super::scan::Scan;
 use crate::deliver::off_worker;
@@ -285,7 +285,7 @@ fn take(
         .map_err(|error| RunError::Internal(format!("rows cannot be picked: {error}")))?;
     let mut prints = BatchPrints::default();
     mapping.prints(&batch, &mut prints);
-    let mut values = Vec::new();
+    let mut room = Room::default();
     for (row, (key, print)) in prints.keys.iter().zip(&prints.prints).enumerate() {
         let Some(key) = *key else { continue };
         if let Some(wanted) = wanted.get_mut(&key) {
@@ -293,7 +293,7 @@ fn take(
         }
         scan.read += 1;
         scan.candidates
-            .push(key, &mapping.record(&batch, row, key, *print, &mut values)?)?;
+            .push(key, &mapping.record(&batch, row, key, *print, &mut room)?)?;
     }
     Ok(nulls)
 }

@@ -51,6 +51,13 @@ pub struct Record {
     pub fault: Option<Fault>,
 }
 
+/// Where records are made, one after the other: what one needs while it is made, the next one takes over.
+#[derive(Debug, Default)]
+pub struct Room {
+    values: Vec<Option<Value>>,
+    bytes: Vec<u8>,
+}
+
 /// Why a row cannot be sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
@@ -243,7 +250,7 @@ impl Mapping {
         columns().for_each(|column| columns::send_for_texts(column, rows()));
     }
 
-    /// One row with its values, which `values` holds until the next.
+    /// One row with its values.
     ///
     /// # Errors
     /// When the values cannot be packed.
@@ -253,8 +260,9 @@ impl Mapping {
         row: usize,
         key: KeyHash,
         print: Print,
-        values: &mut Vec<Option<Value>>,
+        room: &mut Room,
     ) -> Result<Record, SpillError> {
+        let Room { values, bytes } = room;
         let mut fault = None;
         values.clear();
         values.extend(self.fields.iter().zip(0u16..).map(
@@ -283,8 +291,8 @@ impl Mapping {
             key,
             key_text: self.key_text(batch, row),
             print,
-            prints: value_prints(self.printer, values),
-            values: PackedValues::pack(values)?,
+            prints: value_prints(self.printer, values, bytes),
+            values: PackedValues::pack(values, bytes)?,
             fault,
         })
     }
@@ -444,14 +452,13 @@ impl Mapping {
 
 /// The print of each value, `0` where the destination is left as it is.
 /// The prints of a row's values; `0` = leave as it is.
-pub(super) fn value_prints(printer: Printer, values: &[Option<Value>]) -> Vec<Print> {
-    let mut scratch = Vec::new();
+pub(super) fn value_prints(printer: Printer, values: &[Option<Value>], buffer: &mut Vec<u8>) -> Vec<Print> {
     values
         .iter()
         .map(|value| {
             value
                 .as_ref()
-                .map_or(0, |value| printer.value(value, &mut scratch).max(1))
+                .map_or(0, |value| printer.value(value, buffer).max(1))
         })
         .collect()
 }

@@ -17,12 +17,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct PackedValues(Vec<u8>);
 
 impl PackedValues {
-    /// Packs values.
+    /// Packs values, by way of a buffer that is as long as the longest row's.
     ///
     /// # Errors
     /// When a value is larger than memory allows.
-    pub fn pack(values: &[Option<Value>]) -> Result<Self, postcard::Error> {
-        postcard::to_extend(values, Vec::with_capacity(values.len() * 16)).map(Self)
+    pub fn pack(values: &[Option<Value>], buffer: &mut Vec<u8>) -> Result<Self, postcard::Error> {
+        buffer.clear();
+        *buffer = postcard::to_extend(values, std::mem::take(buffer))?;
+        Ok(Self(buffer.clone()))
     }
 
     /// The values.
@@ -140,7 +142,7 @@ mod tests {
         ];
         for prints in [vec![], vec![0, 1, Print::MAX]] {
             let row = Row {
-                values: PackedValues::pack(&values).unwrap(),
+                values: PackedValues::pack(&values, &mut Vec::new()).unwrap(),
                 prints,
             };
             let bytes = postcard::to_stdvec(&row).unwrap();

@@ -11,7 +11,7 @@ use outflow_sdk::print::{KeyHash, Print, Printer};
 use outflow_sdk::source::{ReadEvent, ReadReceipt, ReadRequest, Source};
 
 use super::error::RunError;
-use super::map::{BatchPrints, Mapping};
+use super::map::{BatchPrints, Mapping, Room};
 use super::progress::Progress;
 use super::spill::{PackedRows, SortedSpill, SpillError};
 use crate::project::SyncSpec;
@@ -202,9 +202,9 @@ fn records(
 ) -> Result<Vec<PackedRows>, SpillError> {
     let make = |rows: &[(usize, KeyHash, Print)]| -> Result<PackedRows, SpillError> {
         let mut packed = PackedRows::default();
-        let mut values = Vec::new();
+        let mut room = Room::default();
         for (row, key, print) in rows {
-            packed.push(*key, &mapping.record(batch, *row, *key, *print, &mut values)?)?;
+            packed.push(*key, &mapping.record(batch, *row, *key, *print, &mut room)?)?;
         }
         Ok(packed)
     };

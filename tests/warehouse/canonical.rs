@@ -6,7 +6,7 @@ use std::path::Path;
 use futures::StreamExt;
 use outflow::project::{LoadOptions, load};
 use outflow::registry::Registry;
-use outflow::sync::map::{BatchPrints, Mapping};
+use outflow::sync::map::{BatchPrints, Mapping, Room};
 use outflow_sdk::print::{Printer, encode};
 use outflow_sdk::source::{ReadEvent, ReadRequest};
 use outflow_sdk::value::Value;
@@ -139,7 +139,7 @@ async fn read(table: &Table, connection: &str) -> BTreeMap<String, Row> {
         mapping.prints(&batch, &mut prints);
         for (at, (key, print)) in prints.keys.iter().zip(&prints.prints).enumerate() {
             let record = mapping
-                .record(&batch, at, key.unwrap(), *print, &mut Vec::new())
+                .record(&batch, at, key.unwrap(), *print, &mut Room::default())
                 .unwrap();
             assert_eq!(record.fault, None, "customer {}", record.key_text);
             let fields = record.values.unpack().unwrap();

@@ -22,7 +22,7 @@ class Twin:
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
             # It keeps the memory it frees: to give it back and take it again is time of the cores that it
             # shares with what is measured.
-            env={**os.environ, "MIMALLOC_PURGE_DELAY": "-1"},
+            env={**os.environ, "MIMALLOC_PURGE_DELAY": "-1", "MIMALLOC_ALLOW_LARGE_OS_PAGES": "1"},
         )
         self.base_url = self._first_line(seconds=20)
         address = urllib.parse.urlsplit(self.base_url)
