@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use outflow_sdk::destination::{Binding, Destination, ObjectSpec};
 use outflow_sdk::source::{ReadRequest, Source};
 use serde::{Deserialize, Serialize};
@@ -93,11 +94,20 @@ impl Stage {
         }
     }
 
-    /// Reads the model and plans; writes nothing anywhere.
+    /// Reads the model and plans; writes nothing anywhere. No `async fn`, which would be compiled where it is
+    /// awaited, with that crate's settings.
     ///
     /// # Errors
     /// Anything that keeps the plan from being whole, guards included.
-    pub async fn prepare(&self, sync: &Arc<SyncSpec>, run: RunId) -> Result<Prepared, RunError> {
+    pub fn prepare<'a>(
+        &'a self,
+        sync: &'a Arc<SyncSpec>,
+        run: RunId,
+    ) -> BoxFuture<'a, Result<Prepared, RunError>> {
+        Box::pin(self.read_and_plan(sync, run))
+    }
+
+    async fn read_and_plan(&self, sync: &Arc<SyncSpec>, run: RunId) -> Result<Prepared, RunError> {
         let state = self.state_of(sync)?;
         check_key(sync, &state)?;
         let fields: Vec<String> = sync.fields.iter().map(|field| field.field.clone()).collect();

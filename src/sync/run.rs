@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use outflow_sdk::ErrorKind;
 use outflow_sdk::destination::{Binding, FieldProblem};
 use tokio::sync::watch;
@@ -61,14 +62,17 @@ pub(super) struct Course {
 }
 
 impl Runner {
+    // These two are no `async fn`: those are compiled where they are awaited, with that crate's settings, and all
+    // they await with them.
+
     /// Runs one sync. Everything that can happen is in the report.
-    pub async fn run(&self, sync: &Arc<SyncSpec>) -> RunReport {
-        self.run_for(sync, None).await
+    pub fn run<'a>(&'a self, sync: &'a Arc<SyncSpec>) -> BoxFuture<'a, RunReport> {
+        Box::pin(self.run_for(sync, None))
     }
 
     /// Runs one sync for the rows with these keys alone. Everything that can happen is in the report.
-    pub async fn run_keys(&self, sync: &Arc<SyncSpec>, keys: &AskedKeys) -> RunReport {
-        self.run_for(sync, Some(keys)).await
+    pub fn run_keys<'a>(&'a self, sync: &'a Arc<SyncSpec>, keys: &'a AskedKeys) -> BoxFuture<'a, RunReport> {
+        Box::pin(self.run_for(sync, Some(keys)))
     }
 
     async fn run_for(&self, sync: &Arc<SyncSpec>, keys: Option<&AskedKeys>) -> RunReport {
