@@ -33,12 +33,16 @@ def programs(release: bool, twin: str = "hubspot") -> Programs:
 
 
 def _build(release: bool, twin: str) -> dict:
-    command = ["cargo", "build", "--locked", "--message-format", "json-render-diagnostics"]
-    if release:
-        command += ["--release", "-p", "outflow", "-p", "outflow-sandbox", "--bin", "outflow", "--example", twin]
-    else:
+    if not release:
         # The same units as `cargo test`, so that nothing is built twice.
-        command += ["--workspace", "--all-targets"]
+        return _cargo("--workspace", "--all-targets")
+    # A twin shares the cores with what is measured, and is built to take as little of them as it can.
+    found = _cargo("--profile", "twins", "-p", "outflow-sandbox", "--example", twin)
+    return found | _cargo("--release", "-p", "outflow", "--bin", "outflow")
+
+
+def _cargo(*arguments: str) -> dict:
+    command = ["cargo", "build", "--locked", "--message-format", "json-render-diagnostics", *arguments]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
         sys.exit("the build failed: see above")
