@@ -22,7 +22,8 @@ pub(super) const COLUMNS: usize = 10;
 /// Rows inserted by one statement: with a statement each, they take a third more time.
 pub(super) const TOGETHER: usize = 25;
 
-/// Inserts a row, unless its key is there already; for [`write_row`].
+/// Inserts a row, unless its key is there already; for [`write_row`]. `OR FAIL`, because a statement that undoes
+/// itself when it fails keeps every page as it was before: here the whole transaction is undone.
 pub(super) const INSERT_ROW: &str =
     "INSERT OR FAIL INTO row (sync, key, print, layout, prints, remote, key_text, match_text, applied_ms, run)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";

@@ -451,7 +451,6 @@ impl Mapping {
 }
 
 /// The print of each value, `0` where the destination is left as it is.
-/// The prints of a row's values; `0` = leave as it is.
 pub(super) fn value_prints(printer: Printer, values: &[Option<Value>], buffer: &mut Vec<u8>) -> Vec<Print> {
     values
         .iter()
