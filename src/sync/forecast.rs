@@ -11,6 +11,7 @@ use super::error::RunError;
 use super::plan::{Plan, PlannedRow, RowToSend, Waves};
 use super::prepare::Stage;
 use super::quota::Quotas;
+use super::spill::Sequence;
 use crate::deliver::{Audience, Preview, preview};
 use crate::project::SyncSpec;
 use crate::state::OpenJobs;
@@ -95,6 +96,18 @@ impl Forecast {
     }
 }
 
+/// The operations of a wave, numbered from `first`. Boxed, so that rows are unpacked by this crate's code and not by
+/// that of whoever awaits the forecast.
+fn operations(
+    wave: &mut Sequence,
+    first: u64,
+) -> Result<Box<dyn Iterator<Item = Result<Operation, RunError>> + '_>, RunError> {
+    let rows = wave.rows::<RowToSend>()?.zip(first..);
+    Ok(Box::new(
+        rows.map(|(row, number)| Ok(row?.into_operation(number))),
+    ))
+}
+
 /// Plans one sync and packs it into requests, each of which is shown to `each`.
 ///
 /// # Errors
@@ -139,13 +152,9 @@ pub async fn forecast(
     };
     let mut next = 0;
     for wave in forecast.plan.rows.each() {
-        let numbers = next..;
+        let first = next;
         next += wave.len();
-        let operations = wave
-            .rows::<RowToSend>()?
-            .zip(numbers)
-            .map(|(row, number)| Ok::<_, RunError>(row?.into_operation(number)));
-        let seen = preview(binding.as_ref(), operations, &mut noted)?;
+        let seen = preview(binding.as_ref(), operations(wave, first)?, &mut noted)?;
         forecast.preview.requests += seen.requests;
         forecast.preview.refused += seen.refused;
     }
