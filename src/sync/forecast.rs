@@ -61,14 +61,13 @@ impl Forecast {
         let mut left = limit;
         let mut rows = std::mem::replace(&mut self.plan.rows, Waves::new(std::path::Path::new("")));
         let result = (|| {
-            let failed = |error| E::from(RunError::from(error));
             let mut number = 0;
             for wave in rows.each() {
-                for row in wave.rows::<RowToSend>().map_err(failed)? {
+                for row in rows_to_send(wave)? {
                     if left == 0 {
                         return Ok(());
                     }
-                    let row = row.map_err(failed)?;
+                    let row = row?;
                     let operation = row.clone().into_operation(number);
                     number += 1;
                     if self.would_be_sent(&operation) {
@@ -96,16 +95,12 @@ impl Forecast {
     }
 }
 
-/// The operations of a wave, numbered from `first`. Boxed, so that rows are unpacked by this crate's code and not by
-/// that of whoever awaits the forecast.
-fn operations(
+/// The rows of a wave. Boxed, so that they are unpacked by this crate's code and not by that of whoever looks at the
+/// forecast.
+fn rows_to_send(
     wave: &mut Sequence,
-    first: u64,
-) -> Result<Box<dyn Iterator<Item = Result<Operation, RunError>> + '_>, RunError> {
-    let rows = wave.rows::<RowToSend>()?.zip(first..);
-    Ok(Box::new(
-        rows.map(|(row, number)| Ok(row?.into_operation(number))),
-    ))
+) -> Result<Box<dyn Iterator<Item = Result<RowToSend, RunError>> + '_>, RunError> {
+    Ok(Box::new(wave.rows()?.map(|row: Result<RowToSend, _>| Ok(row?))))
 }
 
 /// Plans one sync and packs it into requests, each of which is shown to `each`.
@@ -152,9 +147,12 @@ pub async fn forecast(
     };
     let mut next = 0;
     for wave in forecast.plan.rows.each() {
-        let first = next;
+        let numbers = next..;
         next += wave.len();
-        let seen = preview(binding.as_ref(), operations(wave, first)?, &mut noted)?;
+        let operations = rows_to_send(wave)?
+            .zip(numbers)
+            .map(|(row, number)| Ok::<_, RunError>(row?.into_operation(number)));
+        let seen = preview(binding.as_ref(), operations, &mut noted)?;
         forecast.preview.requests += seen.requests;
         forecast.preview.refused += seen.refused;
     }
