@@ -4,7 +4,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use outflow_sdk::{ConnectorError, ErrorKind};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
@@ -15,7 +14,8 @@ use super::failure::Stop;
 use super::feeding::{Fed, Feeding};
 use super::interpret::Verdict;
 use super::lane::{Flush, Item, Lanes, Note, Parcel, Records};
-use super::send::{Channels, Finished, Shared, send, write_down};
+use super::ready::Ready;
+use super::send::{Channels, Finished, Shared, lost, send, write_down};
 use super::{CancellationSignal, DeliveryReport, End, Failure, Fate, Feed};
 
 /// Most operations taken from the feed in one go.
@@ -33,6 +33,7 @@ pub(super) struct Dispatch {
     leftovers: mpsc::UnboundedReceiver<Parcel>,
     feed: Feeding,
     lanes: Lanes,
+    ready: Ready,
     records: Records,
     requests_out: JoinSet<Finished>,
     /// Operations between the feed and their final fate.
@@ -56,6 +57,7 @@ impl Dispatch {
             leftovers: channels.leftovers,
             feed,
             lanes: Lanes::default(),
+            ready: Ready::default(),
             records: Records::default(),
             requests_out: JoinSet::new(),
             held: 0,
@@ -84,9 +86,11 @@ impl Dispatch {
             }
             self.take_leftovers();
             let wake = self.lanes.wake(Instant::now());
+            self.make_ready();
             let flush = self.flush();
             let has_room = self.requests_out.len() < self.shared.binding.parallel().max(1);
-            if acquiring.is_none() && has_room && self.lanes.sendable(flush) {
+            let is_wanted = !self.ready.is_empty() || self.lanes.sendable(flush);
+            if acquiring.is_none() && has_room && is_wanted {
                 acquiring = Some(self.acquire());
             }
             if acquiring.is_none() && wake.is_none() && self.requests_out.is_empty() {
@@ -132,7 +136,7 @@ impl Dispatch {
         let mut verdict = Verdict::default();
         while self.feed.is_open() && self.stop.is_none() {
             let limit = self.limit();
-            let enough = self.held > limit / 2 && self.lanes.full();
+            let enough = self.held > limit / 2 && (self.lanes.full() || !self.ready.has_room());
             if enough || self.held >= limit {
                 break;
             }
@@ -214,24 +218,31 @@ impl Dispatch {
             Ok(permit) => permit,
             Err(refusal) => return self.stop(refusal.into()),
         };
-        if let Some(parcel) = self.lanes.take(flush) {
+        if self.ready.is_empty()
+            && let Some(parcel) = self.lanes.take(flush)
+        {
+            self.ready.make(Arc::clone(&self.shared), parcel);
+        }
+        if let Some(parcel) = self.ready.next() {
             let request = send(Arc::clone(&self.shared), parcel, permit);
             self.requests_out.spawn(request.in_current_span());
+        }
+    }
+
+    /// Has full requests encoded before there is a place for them.
+    fn make_ready(&mut self) {
+        while self.ready.has_room() && self.lanes.full() {
+            let Some(parcel) = self.lanes.take(Flush::No) else {
+                return;
+            };
+            self.ready.make(Arc::clone(&self.shared), parcel);
         }
     }
 
     fn take_up(&mut self, finished: Result<Finished, JoinError>) {
         let finished = match finished {
             Ok(finished) => finished,
-            Err(error) => {
-                let message = format!("a request broke off: {error}");
-                self.stop(Stop::Error(ConnectorError::new(
-                    ErrorKind::Internal,
-                    "request_lost",
-                    message,
-                )));
-                return;
-            }
+            Err(error) => return self.stop(lost(&error)),
         };
         self.requests += finished.requests;
         self.retries += finished.retries;
@@ -265,6 +276,13 @@ impl Dispatch {
     async fn finish(mut self) -> DeliveryReport {
         while let Some(finished) = self.requests_out.join_next().await {
             self.take_up(finished);
+        }
+        let now = Instant::now();
+        while let Some(parcel) = self.ready.next() {
+            match parcel.await {
+                Ok(parcel) => self.lanes.push_parcel(parcel, now, now),
+                Err(error) => self.stop(lost(&error)),
+            }
         }
         self.take_leftovers();
         if let Some(code) = self.stop.as_ref().map(Stop::code) {

@@ -8,6 +8,7 @@ use futures::FutureExt;
 use outflow_sdk::destination::{Answer, Binding, Encoded, Outcome, Sent, Ticket};
 use outflow_sdk::{ConnectorError, ErrorKind};
 use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::Instant;
 
 use super::account::{Account, Exchange, Permit};
@@ -76,6 +77,7 @@ pub(super) struct Resend {
 }
 
 /// What a request leaves to the loop.
+#[derive(Default)]
 pub(super) struct Finished {
     pub left: Vec<u64>,
     pub routed_on: Vec<Item>,
@@ -87,7 +89,16 @@ pub(super) struct Finished {
 }
 
 /// Sends a parcel once, reads the answer, writes down what is settled.
-pub(super) async fn send(shared: Arc<Shared>, parcel: Parcel, mut permit: Permit) -> Finished {
+pub(super) async fn send(shared: Arc<Shared>, parcel: JoinHandle<Parcel>, mut permit: Permit) -> Finished {
+    let parcel = match parcel.await {
+        Ok(parcel) => parcel,
+        Err(error) => {
+            return Finished {
+                stop: Some(lost(&error)),
+                ..Finished::default()
+            };
+        }
+    };
     let mut requests = 0;
     let retries = u64::from(parcel.again);
     let waited = permit.waited();
@@ -119,6 +130,12 @@ pub(super) async fn send(shared: Arc<Shared>, parcel: Parcel, mut permit: Permit
         retries: retries.min(requests),
         waited,
     }
+}
+
+/// A request whose task broke off: its rows stay unsettled.
+pub(super) fn lost(error: &JoinError) -> Stop {
+    let message = format!("a request broke off: {error}");
+    Stop::Error(ConnectorError::new(ErrorKind::Internal, "request_lost", message))
 }
 
 /// Hands settled operations to the ledger, then tells of them.
@@ -247,7 +264,7 @@ fn reconcile(shared: &Shared, parcel: Parcel, encoded: Encoded, answer: Answer) 
 }
 
 /// The request of a parcel. What does not fit goes back to the loop at once.
-fn encode(shared: &Shared, parcel: &mut Parcel) -> Result<Encoded, ConnectorError> {
+pub(super) fn encode(shared: &Shared, parcel: &mut Parcel) -> Result<Encoded, ConnectorError> {
     if let Some(encoded) = parcel.encoded.take() {
         return Ok(encoded);
     }

@@ -34,11 +34,11 @@ impl Store {
             if writer.erased {
                 note_erasure(connection)?;
             }
-            let generation: i64 = connection.query_row(
-                "UPDATE sync SET generation = generation + ?2, rows = rows + ?3 WHERE id = ?1 RETURNING generation",
-                (sync, i64::from(writer.moved), writer.added),
-                |row| row.get(0),
-            )?;
+            let generation: i64 = connection
+                .prepare_cached(
+                    "UPDATE sync SET generation = generation + ?2, rows = rows + ?3 WHERE id = ?1 RETURNING generation",
+                )?
+                .query_row((sync, i64::from(writer.moved), writer.added), |row| row.get(0))?;
             Ok(generation.cast_unsigned())
         })
     }

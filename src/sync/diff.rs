@@ -78,11 +78,12 @@ pub fn acknowledged(
 }
 
 fn numbers(prints: &[Print], mut wanted: impl FnMut(usize, Print) -> bool) -> Vec<u16> {
-    (0u16..)
+    let mut numbers = Vec::with_capacity(prints.len());
+    let wanted = (0u16..)
         .zip(prints)
-        .filter(|(number, print)| wanted(usize::from(*number), **print))
-        .map(|(number, _)| number)
-        .collect()
+        .filter(|(number, print)| wanted(usize::from(*number), **print));
+    numbers.extend(wanted.map(|(number, _)| number));
+    numbers
 }
 
 #[cfg(test)]

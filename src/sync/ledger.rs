@@ -33,7 +33,7 @@ struct UnderWay {
     planned: Planned,
     /// Of what the model has in each field; `0` = nothing to send.
     now: Vec<Print>,
-    /// Of what is acknowledged of each field.
+    /// Of what is acknowledged of each field; empty when nothing is.
     prints: Vec<Print>,
     stored_print: Print,
     known: bool,
@@ -125,15 +125,12 @@ impl RunLedger {
 
     /// Takes note of a row that is given to delivery.
     fn announce(&self, number: u64, row: &mut RowToSend) {
-        let fields = self.sync.fields.len();
-        let mut prints = std::mem::take(&mut row.acknowledged);
-        prints.resize(fields, 0);
         let under_way = UnderWay {
             key: row.key,
             print: row.print,
             planned: row.planned,
             now: std::mem::take(&mut row.prints),
-            prints,
+            prints: std::mem::take(&mut row.acknowledged),
             stored_print: row.stored_print,
             known: row.planned != Planned::Create,
             remote: row.remote.clone(),
@@ -388,9 +385,6 @@ impl Digest<'_> {
             return;
         }
         row.created |= effect == Effect::Created;
-        if effect != Effect::Untouched {
-            self.acknowledge(row, fields);
-        }
         if effect == Effect::Untouched && row.remote.is_none() {
             // Mode update, and no such record: it may come to be, so nothing is remembered.
             self.tally.unchanged += u64::from(last);
@@ -399,11 +393,9 @@ impl Digest<'_> {
             }
             return;
         }
-        let print = if last && is_complete(&row.now, &row.prints) {
-            row.print
-        } else {
-            0
-        };
+        let fields = if effect == Effect::Untouched { &[] } else { fields };
+        let is_complete = self.acknowledge(row, fields, last);
+        let print = if last && is_complete { row.print } else { 0 };
         // A record nothing of which is acknowledged was not written by us, nor ours to remove.
         let is_ours = row.prints.iter().any(|print| *print != 0);
         // Nobody asks for them once the row is done with.
@@ -439,8 +431,18 @@ impl Digest<'_> {
         }
     }
 
-    /// Puts the prints of acknowledged fields in their places, and counts those that differ.
-    fn acknowledge(&mut self, row: &mut UnderWay, fields: &[u16]) {
+    /// Puts the prints of acknowledged fields in their places, and counts those that differ. Whether every
+    /// field the model has a value for is acknowledged with that value.
+    fn acknowledge(&mut self, row: &mut UnderWay, fields: &[u16], last: bool) -> bool {
+        if last && row.prints.is_empty() && are_all(fields, &row.now) {
+            // As in most rows of a first run: nothing was acknowledged, now everything is.
+            for (print, sum) in row.now.iter().zip(&mut self.fields) {
+                *sum += u64::from(*print != 0);
+            }
+            row.prints = std::mem::take(&mut row.now);
+            return true;
+        }
+        row.prints.resize(self.fields.len(), 0);
         for at in fields.iter().map(|field| usize::from(*field)) {
             let (Some(print), Some(sum)) = (row.prints.get_mut(at), self.fields.get_mut(at)) else {
                 continue;
@@ -451,6 +453,7 @@ impl Digest<'_> {
                 *sum += 1;
             }
         }
+        is_complete(&row.now, &row.prints)
     }
 
     /// A known row that was to get another match value, and of which nobody knows that it did.
@@ -516,6 +519,14 @@ impl Digest<'_> {
             correlation: settled.correlation.as_deref().map(str::to_owned),
         });
     }
+}
+
+/// Whether these are all fields that the model has a value for.
+fn are_all(fields: &[u16], now: &[Print]) -> bool {
+    let has_value = |field: &&u16| now.get(usize::from(**field)).is_some_and(|print| *print != 0);
+    let values = now.iter().filter(|print| **print != 0).count();
+    // None twice, or they could not be counted.
+    fields.is_sorted_by(|one, next| one < next) && fields.iter().filter(has_value).count() == values
 }
 
 /// Whether every field the model has a value for is acknowledged with that value.

@@ -41,6 +41,7 @@ impl RunLedger {
         address: Option<&str>,
     ) -> JobRow {
         let mut prints = row.map(|row| row.prints.clone()).unwrap_or_default();
+        prints.resize(self.sync.fields.len(), 0);
         let now = row.map_or(&[][..], |row| &row.now);
         let mut acknowledged = Vec::with_capacity(fields.len());
         for &field in fields {

@@ -1,7 +1,7 @@
 //! Sequence: rows in the order they were set aside.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,11 +10,15 @@ use serde::de::DeserializeOwned;
 
 use super::{MEMORY, Section, SpillError, unpack};
 
+/// Bytes that go to the file at once, when there is one.
+const WRITE: usize = 1 << 20;
+
 /// Rows given back in the order they were pushed, as often as wanted.
 pub struct Sequence {
     folder: PathBuf,
+    /// Rows that are not in the file.
     bytes: Vec<u8>,
-    file: Option<BufWriter<File>>,
+    file: Option<File>,
     rows: u64,
 }
 
@@ -51,30 +55,22 @@ impl Sequence {
             u32::try_from(self.bytes.len() - start - 4).map_err(|_| postcard::Error::SerializeBufferFull)?;
         self.bytes[start..start + 4].copy_from_slice(&length.to_le_bytes());
         self.rows += 1;
-        if self.bytes.len() > MEMORY || self.file.is_some() {
-            self.write_out()?;
+        let room = if self.file.is_some() { WRITE } else { MEMORY };
+        if self.bytes.len() > room {
+            self.write_out().map_err(|reason| failed(&self.folder, reason))?;
         }
         Ok(())
     }
 
-    fn write_out(&mut self) -> Result<(), SpillError> {
-        let folder = self.folder.clone();
-        let failed = |reason| SpillError::File {
-            folder: folder.clone(),
-            reason,
-        };
+    fn write_out(&mut self) -> std::io::Result<()> {
         if self.file.is_none() {
-            let file = tempfile::tempfile_in(&self.folder).map_err(failed)?;
-            self.file = Some(BufWriter::with_capacity(1 << 20, file));
+            self.file = Some(tempfile::tempfile_in(&self.folder)?);
         }
         if let Some(file) = &mut self.file {
-            file.write_all(&self.bytes).map_err(failed)?;
+            file.write_all(&self.bytes)?;
         }
-        if self.bytes.capacity() > 1 << 20 {
-            self.bytes = Vec::new()
-        } else {
-            self.bytes.clear()
-        }
+        self.bytes.clear();
+        self.bytes.shrink_to(2 * WRITE);
         Ok(())
     }
 
@@ -83,12 +79,12 @@ impl Sequence {
     /// # Errors
     /// When the temporary file cannot be read.
     pub fn rows<T: DeserializeOwned>(&mut self) -> Result<SequenceRows<'_, T>, SpillError> {
-        let reader: Box<dyn BufRead + Send + '_> = match &mut self.file {
+        if self.file.is_some() {
+            self.write_out().map_err(|reason| failed(&self.folder, reason))?;
+        }
+        let reader: Box<dyn BufRead + Send + '_> = match &self.file {
             None => Box::new(&self.bytes[..]),
-            Some(file) => {
-                let file = file.flush().and_then(|()| file.get_ref().try_clone());
-                Box::new(whole(file, &self.folder)?)
-            }
+            Some(file) => Box::new(whole(file.try_clone(), &self.folder)?),
         };
         Ok(SequenceRows::new(reader, self.rows, &self.folder))
     }
@@ -97,15 +93,22 @@ impl Sequence {
     ///
     /// # Errors
     /// When the temporary file cannot be read.
-    pub fn into_rows<T: DeserializeOwned>(self) -> Result<SequenceRows<'static, T>, SpillError> {
+    pub fn into_rows<T: DeserializeOwned>(mut self) -> Result<SequenceRows<'static, T>, SpillError> {
+        if self.file.is_some() {
+            self.write_out().map_err(|reason| failed(&self.folder, reason))?;
+        }
         let reader: Box<dyn BufRead + Send> = match self.file {
             None => Box::new(std::io::Cursor::new(self.bytes)),
-            Some(file) => {
-                let file = file.into_inner().map_err(|error| error.into_error());
-                Box::new(whole(file, &self.folder)?)
-            }
+            Some(file) => Box::new(whole(Ok(file), &self.folder)?),
         };
         Ok(SequenceRows::new(reader, self.rows, &self.folder))
+    }
+}
+
+fn failed(folder: &Path, reason: std::io::Error) -> SpillError {
+    SpillError::File {
+        folder: folder.to_owned(),
+        reason,
     }
 }
 
@@ -116,11 +119,8 @@ fn whole(file: std::io::Result<File>, folder: &Path) -> Result<BufReader<Section
         let file = Arc::new(file);
         Ok(Section { file, at: 0, end })
     });
-    let failed = |reason| SpillError::File {
-        folder: folder.to_owned(),
-        reason,
-    };
-    Ok(BufReader::with_capacity(1 << 20, section.map_err(failed)?))
+    let section = section.map_err(|reason| failed(folder, reason))?;
+    Ok(BufReader::with_capacity(1 << 20, section))
 }
 
 /// Rows of a [`Sequence`].
@@ -150,10 +150,7 @@ impl<T: DeserializeOwned> Iterator for SequenceRows<'_, T> {
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
         let mut read = || -> Result<T, SpillError> {
-            let failed = |reason| SpillError::File {
-                folder: self.folder.clone(),
-                reason,
-            };
+            let failed = |reason| failed(&self.folder, reason);
             let mut length = [0u8; 4];
             self.reader.read_exact(&mut length).map_err(failed)?;
             let length = u32::from_le_bytes(length) as usize;
