@@ -176,6 +176,7 @@ mod tests {
 
     use std::sync::Arc;
 
+    use compact_str::CompactString;
     use outflow_sdk::destination::Action;
 
     use super::*;
@@ -196,7 +197,7 @@ mod tests {
             self.0 = left;
             Some(Ok(Operation {
                 row: left,
-                key: Arc::from(left.to_string()),
+                key: CompactString::from(left.to_string()),
                 action: Action::Write,
                 remote: None,
                 record: Arc::from([Some(Value::text(if left % 7 == 3 { "invalid" } else { "valid" }))]),

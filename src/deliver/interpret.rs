@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use compact_str::CompactString;
 use outflow_sdk::destination::{Action, Answer, Effect, Operation, Outcome, Rejection, Route};
 
 use super::failure::Stop;
@@ -78,7 +79,7 @@ impl Verdict {
         (mut operation, mut note): Item,
         fields: Vec<u16>,
         effect: Effect,
-        remote: Option<Arc<str>>,
+        remote: Option<CompactString>,
     ) {
         let before = operation.pending.len();
         // Most requests settle everything they were to.

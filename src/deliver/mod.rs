@@ -51,6 +51,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use compact_str::CompactString;
 use outflow_sdk::ConnectorError;
 use outflow_sdk::destination::{Binding, Effect, Operation, Rejection, Ticket};
 use thiserror::Error;
@@ -124,7 +125,7 @@ pub struct AcceptedJob<'a> {
     /// For each operation, the numbers of the fields it acknowledges when it is applied.
     pub fields: &'a [Vec<u16>],
     /// For each operation, the record's address once it is applied, where that is known already.
-    pub addresses: Vec<Option<Arc<str>>>,
+    pub addresses: Vec<Option<CompactString>>,
 }
 
 /// What became of operations cannot be written down.
@@ -153,7 +154,7 @@ pub enum Fate {
         /// What it did.
         effect: Effect,
         /// The record's address, if known.
-        remote: Option<Arc<str>>,
+        remote: Option<CompactString>,
         /// Numbers of the fields that are at the destination now.
         fields: Vec<u16>,
         /// Nothing of the operation is pending any more. False for all but the last of the

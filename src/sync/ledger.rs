@@ -313,8 +313,8 @@ impl Digest<'_> {
                 fields,
                 last,
             } => {
-                if let Some(remote) = remote {
-                    row.remote = Some(CompactString::from(&**remote));
+                if remote.is_some() {
+                    row.remote.clone_from(remote);
                 }
                 self.applied(row, &settled.operation, *effect, fields, *last);
             }

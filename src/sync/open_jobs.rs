@@ -106,9 +106,9 @@ fn stopped(course: &mut Course, end: Option<End>) -> Result<(), RunError> {
 fn operations(job: &Job) -> Vec<Operation> {
     let operation = |(number, row): (u64, &JobRow)| Operation {
         row: number,
-        key: Arc::from(row.key_text.as_deref().unwrap_or_default()),
+        key: CompactString::from(row.key_text.as_deref().unwrap_or_default()),
         action: row.removed.map_or(Action::Write, Action::Remove),
-        remote: row.remote.as_deref().map(Arc::from),
+        remote: row.remote.as_deref().map(CompactString::from),
         record: Arc::from([]),
         pending: Vec::new(),
     };

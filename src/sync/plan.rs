@@ -1,7 +1,6 @@
 //! Plan: what a run is about to do, row by row, before anything is written.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use compact_str::CompactString;
 use outflow_sdk::destination::{Action, Operation, Removed};
@@ -72,12 +71,12 @@ impl RowToSend {
     pub fn into_operation(self, number: u64) -> Operation {
         Operation {
             row: number,
-            key: Arc::from(self.key_text.as_str()),
+            key: self.key_text,
             action: match self.planned {
                 Planned::Create | Planned::Update => Action::Write,
                 Planned::Remove(rule) => Action::Remove(rule),
             },
-            remote: self.remote.as_deref().map(Arc::from),
+            remote: self.remote,
             record: self.values.0,
             pending: self.pending,
         }

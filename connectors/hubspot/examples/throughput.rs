@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use outflow_hubspot::HubSpot;
+use outflow_sdk::CompactString;
 use outflow_sdk::conformance::script::{Script, answer};
 use outflow_sdk::destination::{
     Action, Destination, MappedField, Mode, ObjectSpec, Operation, Outcome, Sent,
@@ -95,7 +96,7 @@ fn operation(row: u64) -> Operation {
     record[9] = Some(Value::Timestamp(1_793_607_330_123_000));
     Operation {
         row,
-        key: Arc::from(row.to_string()),
+        key: CompactString::from(row.to_string()),
         action: Action::Write,
         remote: None,
         pending: (0..10).collect(),

@@ -7,10 +7,10 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::fmt;
-use std::sync::Arc;
 
 use foldhash::HashMap;
 use memchr::memchr2;
+use outflow_sdk::CompactString;
 use outflow_sdk::destination::{Action, Effect, Operation, Outcome, Rejection};
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -280,7 +280,7 @@ impl<'a> Rows<'a> {
     }
 
     fn success(&self, at: usize, id: Option<&str>, new: Option<bool>) -> Outcome {
-        let remote: Option<Arc<str>> = id.map(Arc::from);
+        let remote: Option<CompactString> = id.map(CompactString::from);
         let effect = match (
             self.verb,
             self.operations.get(at).map(|operation| operation.action),

@@ -3,8 +3,7 @@
 //! HubSpot's texts quote the values they refuse, so none of them is ever passed on; only codes,
 //! and property names that the mapping itself has, survive.
 
-use std::sync::Arc;
-
+use outflow_sdk::CompactString;
 use outflow_sdk::destination::{Effect, Outcome, Rejection};
 use serde_json::Value as Json;
 
@@ -143,7 +142,7 @@ impl ErrorItem {
     fn exists_already(&self) -> Outcome {
         Outcome::Applied {
             effect: Effect::Untouched,
-            remote: self.existing.as_deref().map(Arc::from),
+            remote: self.existing.as_deref().map(CompactString::from),
         }
     }
 
@@ -382,7 +381,7 @@ mod tests {
             ),
         ] {
             let outcome = ErrorItem::read(&item).outcome(Verb::Create, &layout);
-            let remote = remote.map(Arc::from);
+            let remote = remote.map(CompactString::from);
             assert_eq!(
                 outcome,
                 Outcome::Applied {

@@ -2,8 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::sync::Arc;
-
+use outflow_sdk::CompactString;
 use outflow_sdk::destination::{Action, Mode, Operation};
 use outflow_sdk::value::{Decimal, Value};
 
@@ -49,9 +48,9 @@ pub(crate) fn op(row: u64, remote: Option<&str>, record: Vec<Option<Value>>) -> 
         .collect();
     Operation {
         row,
-        key: Arc::from(row.to_string()),
+        key: CompactString::from(row.to_string()),
         action: Action::Write,
-        remote: remote.map(Arc::from),
+        remote: remote.map(CompactString::from),
         record: record.into(),
         pending,
     }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use outflow_hubspot::HubSpot;
+use outflow_sdk::CompactString;
 use outflow_sdk::ErrorKind;
 use outflow_sdk::conformance::destination::{Fixture, run};
 use outflow_sdk::conformance::script::{Script, answer, lost};
@@ -35,9 +36,9 @@ fn operation(row: u64, action: Action, remote: Option<&str>, values: &[Option<&s
         .collect();
     Operation {
         row,
-        key: Arc::from(row.to_string()),
+        key: CompactString::from(row.to_string()),
         action,
-        remote: remote.map(Arc::from),
+        remote: remote.map(CompactString::from),
         pending: (0u16..)
             .zip(&record)
             .filter(|(_, value)| value.is_some())
@@ -253,7 +254,7 @@ async fn an_archive_that_says_nothing_but_204_is_done() {
     let Sent::Settled(settled) = binding.send(&encoded.request, &operations).await.unwrap() else {
         panic!("HubSpot has no jobs");
     };
-    let remote = Some(Arc::from("44"));
+    let remote = Some(CompactString::from("44"));
     assert_eq!(
         settled.outcomes,
         [Outcome::Applied {

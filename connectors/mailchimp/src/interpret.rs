@@ -5,8 +5,8 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::Arc;
 
+use outflow_sdk::CompactString;
 use outflow_sdk::destination::{Action, Effect, Operation, Outcome, Rejection};
 use serde::Deserialize;
 use serde_json::Value as Json;
@@ -242,7 +242,7 @@ impl<'a> Rows<'a> {
         }
         Outcome::Applied {
             effect: if is_new { Effect::Created } else { Effect::Updated },
-            remote: Some(Arc::from(hash)),
+            remote: Some(CompactString::from(hash)),
         }
     }
 }
@@ -299,7 +299,7 @@ pub(crate) fn consent(
 
 fn on(hash: &str, mark: Mark) -> Outcome {
     Outcome::Resolved {
-        remote: Arc::from(marked(hash, mark)),
+        remote: CompactString::from(marked(hash, mark)),
     }
 }
 

@@ -1,7 +1,6 @@
 //! What an answer about one member, or about a segment, means for its rows.
 
-use std::sync::Arc;
-
+use outflow_sdk::CompactString;
 use outflow_sdk::destination::{Action, Effect, Operation, Outcome, Rejection, Removed};
 use outflow_sdk::http::HttpResponse;
 use outflow_sdk::{ConnectorError, ErrorKind};
@@ -44,7 +43,7 @@ pub(crate) fn settle(
 fn done(verb: Verb, layout: &Layout, operation: &Operation) -> Outcome {
     Outcome::Applied {
         effect: effect(verb, operation),
-        remote: Some(Arc::from(layout.hash(operation))),
+        remote: Some(CompactString::from(layout.hash(operation))),
     }
 }
 
@@ -79,7 +78,7 @@ fn shown(
         let status = member.status.as_deref();
         return Ok(
             consent(layout, operation, status, id, false).unwrap_or_else(|| Outcome::Resolved {
-                remote: Arc::from(marked(id, Mark::Seen)),
+                remote: CompactString::from(marked(id, Mark::Seen)),
             }),
         );
     }
@@ -102,7 +101,7 @@ fn shown(
     }
     Ok(Outcome::Applied {
         effect: effect(verb, operation),
-        remote: Some(Arc::from(id)),
+        remote: Some(CompactString::from(id)),
     })
 }
 
@@ -192,7 +191,7 @@ pub(crate) fn settle_segment(
         let known = stored_hash(operation).map(str::to_owned);
         Outcome::Applied {
             effect: effect(Verb::Segment, operation),
-            remote: Some(Arc::from(known.unwrap_or_else(|| hash_of(email)))),
+            remote: Some(CompactString::from(known.unwrap_or_else(|| hash_of(email)))),
         }
     };
     Ok(operations.iter().map(outcome).collect())

@@ -2,8 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::sync::Arc;
-
+use outflow_sdk::CompactString;
 use outflow_sdk::destination::{Action, Mode, Operation, Removed};
 use outflow_sdk::value::{Decimal, Value};
 
@@ -79,7 +78,7 @@ pub(crate) fn op(row: u64, email: &str, others: &[(u16, Value)]) -> Operation {
         .collect();
     Operation {
         row,
-        key: Arc::from(row.to_string()),
+        key: CompactString::from(row.to_string()),
         action: Action::Write,
         remote: None,
         record: record.into(),
@@ -88,7 +87,7 @@ pub(crate) fn op(row: u64, email: &str, others: &[(u16, Value)]) -> Operation {
 }
 
 pub(crate) fn known(mut operation: Operation, remote: &str, pending: &[u16]) -> Operation {
-    operation.remote = Some(Arc::from(remote));
+    operation.remote = Some(CompactString::from(remote));
     operation.pending = pending.to_vec();
     operation
 }
@@ -97,9 +96,9 @@ pub(crate) fn known(mut operation: Operation, remote: &str, pending: &[u16]) -> 
 pub(crate) fn removal(rule: Removed, remote: &str, pending: &[u16]) -> Operation {
     Operation {
         row: 1,
-        key: Arc::from("1"),
+        key: CompactString::from("1"),
         action: Action::Remove(rule),
-        remote: Some(Arc::from(remote)),
+        remote: Some(CompactString::from(remote)),
         record: vec![None; FIELDS].into(),
         pending: pending.to_vec(),
     }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use outflow_mailchimp::Mailchimp;
+use outflow_sdk::CompactString;
 use outflow_sdk::ErrorKind;
 use outflow_sdk::conformance::destination::{Fixture, run};
 use outflow_sdk::conformance::script::{Script, answer, lost};
@@ -42,9 +43,9 @@ fn operation(row: u64, action: Action, remote: Option<&str>, values: &[Option<&s
     record.resize(FIELDS.len(), None);
     Operation {
         row,
-        key: Arc::from(row.to_string()),
+        key: CompactString::from(row.to_string()),
         action,
-        remote: remote.map(Arc::from),
+        remote: remote.map(CompactString::from),
         pending,
         record: record.into(),
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use outflow_sdk::CompactString;
 use outflow_sdk::destination::{
     Action, Answer, Asked, Binding, Encoded, FieldProblem, Operation, Outcome, Rejection, Removed, Request,
     Route, Sent, Ticket,
@@ -204,7 +205,7 @@ impl Binding for RowBinding {
         }
     }
 
-    fn address(&self, operation: &Operation) -> Option<Arc<str>> {
+    fn address(&self, operation: &Operation) -> Option<CompactString> {
         self.layout.address(ROWS, operation)
     }
 

@@ -1,7 +1,6 @@
 //! A mapping tied to a data extension: inspection, identity, addresses and routes of rows.
 
-use std::sync::Arc;
-
+use outflow_sdk::CompactString;
 use outflow_sdk::destination::{Action, Effect, Operation, Outcome, Rejection, Removed, Route};
 use outflow_sdk::value::Value;
 use xxhash_rust::xxh3::xxh3_64;
@@ -77,7 +76,7 @@ impl Address {
         Some(Self { keys, is_old })
     }
 
-    fn write(&self) -> Arc<str> {
+    fn write(&self) -> CompactString {
         let text = serde_json::Value::from(self.keys.clone()).to_string();
         if self.is_old {
             format!("{RENAMED}{text}").into()
@@ -258,7 +257,7 @@ impl Layout {
     }
 
     /// The address the row has once the operation is applied on a route.
-    pub(crate) fn address(&self, route: Route, operation: &Operation) -> Option<Arc<str>> {
+    pub(crate) fn address(&self, route: Route, operation: &Operation) -> Option<CompactString> {
         let address = |keys, is_old| Address { keys, is_old }.write();
         match operation.action {
             Action::Remove(_) => None,

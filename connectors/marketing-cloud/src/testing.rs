@@ -2,8 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::sync::Arc;
-
+use outflow_sdk::CompactString;
 use outflow_sdk::destination::{Action, MappedField, Mode, ObjectSpec, Operation, Removed};
 use outflow_sdk::value::{Decimal, Value};
 use serde_json::Value as Json;
@@ -111,7 +110,7 @@ pub(crate) fn operation(row: u64, record: Vec<Option<Value>>) -> Operation {
         .collect();
     Operation {
         row,
-        key: Arc::from(row.to_string()),
+        key: CompactString::from(row.to_string()),
         action: Action::Write,
         remote: None,
         record: record.into(),
@@ -132,7 +131,7 @@ pub(crate) fn row(number: u64, id: &str, others: &[(u16, Value)]) -> Operation {
 
 /// The same row once it is known under an address, with these fields changed.
 pub(crate) fn known(mut operation: Operation, remote: &str, pending: &[u16]) -> Operation {
-    operation.remote = Some(Arc::from(remote));
+    operation.remote = Some(CompactString::from(remote));
     operation.pending = pending.to_vec();
     operation
 }

@@ -5,6 +5,7 @@
 //! `encode` are pure and deterministic: `outflow plan --requests` prints what they give and a run
 //! sends the same bytes. `send` performs exactly one exchange.
 
+use compact_str::CompactString;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -205,11 +206,11 @@ pub struct Operation {
     /// Number of the operation in this run.
     pub row: u64,
     /// The key, for messages to people. Never logged.
-    pub key: Arc<str>,
+    pub key: CompactString,
     /// What to do.
     pub action: Action,
     /// The record's address at the destination, once known.
-    pub remote: Option<Arc<str>>,
+    pub remote: Option<CompactString>,
     /// Values by field number; `None` = leave as it is. A removal needs the match fields alone, and
     /// those only while the record's address is unknown; otherwise it may be empty.
     pub record: Arc<[Option<Value>]>,
@@ -294,12 +295,12 @@ pub enum Outcome {
         /// What it did.
         effect: Effect,
         /// The record's address, if the answer tells it.
-        remote: Option<Arc<str>>,
+        remote: Option<CompactString>,
     },
     /// A look-up found the record; the operation goes on with this address.
     Resolved {
         /// The record's address.
-        remote: Arc<str>,
+        remote: CompactString,
     },
     /// Refused; sleeps until its values, the mapping or the fields change.
     Rejected(Rejection),
@@ -443,7 +444,7 @@ pub trait Binding: Send + Sync {
 
     /// The address the record has once `operation` is applied, where that follows from the operation
     /// alone. A job remembers it, because its result may be read when the values are gone.
-    fn address(&self, _operation: &Operation) -> Option<Arc<str>> {
+    fn address(&self, _operation: &Operation) -> Option<CompactString> {
         None
     }
 

@@ -29,4 +29,5 @@ pub mod table_name;
 pub mod tag;
 pub mod value;
 
+pub use compact_str::CompactString;
 pub use error::{ConnectorError, ErrorKind, ModelPlace};

@@ -229,7 +229,7 @@ impl Twin {
         if operation
             .remote
             .as_ref()
-            .is_some_and(|remote| self.rules.stale.contains(remote.as_ref()))
+            .is_some_and(|remote| self.rules.stale.contains(remote.as_str()))
         {
             return Outcome::StaleRemote;
         }

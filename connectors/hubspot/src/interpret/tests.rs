@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use outflow_sdk::CompactString;
 use outflow_sdk::destination::Mode;
 use serde_json::json;
 
@@ -27,7 +28,7 @@ fn settled_by(
 fn applied(effect: Effect, remote: Option<&str>) -> Outcome {
     Outcome::Applied {
         effect,
-        remote: remote.map(Arc::from),
+        remote: remote.map(CompactString::from),
     }
 }
 
@@ -278,7 +279,7 @@ fn a_lookup_resolves_by_primary_or_secondary_address_and_tells_who_is_missing() 
         &unknown(&["a@x.y", "b@x.y", "c@x.y"]),
     );
     let resolved = |id: &str| Outcome::Resolved {
-        remote: Arc::from(id),
+        remote: CompactString::from(id),
     };
     assert_eq!(
         outcomes,
@@ -354,7 +355,7 @@ fn custom_keys_and_record_ids_work_alike() {
         &rows,
     );
     let resolved = |id: &str| Outcome::Resolved {
-        remote: Arc::from(id),
+        remote: CompactString::from(id),
     };
     assert_eq!(outcomes, [resolved("6"), resolved("5")]);
 }

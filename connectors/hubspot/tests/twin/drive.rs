@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use outflow_hubspot::HubSpot;
 use outflow_sandbox::hubspot::{LoggedRequest, Options, Twin};
+use outflow_sdk::CompactString;
 use outflow_sdk::destination::{
     Action, Binding, Destination, Effect, FieldType, MappedField, Mode, ObjectSpec, Operation, Outcome,
     Rejection, Removed, Sent,
@@ -77,7 +78,7 @@ pub(crate) fn write(row: u64, values: &[&str]) -> Operation {
     let record: Vec<_> = values.map(Some).collect();
     Operation {
         row,
-        key: Arc::from(format!("k{row}")),
+        key: CompactString::from(format!("k{row}")),
         action: Action::Write,
         remote: None,
         pending: (0..u16::try_from(record.len()).unwrap()).collect(),
@@ -87,7 +88,7 @@ pub(crate) fn write(row: u64, values: &[&str]) -> Operation {
 
 /// The same operation on a known record, with these fields changed.
 pub(crate) fn changed(mut operation: Operation, remote: &str, pending: &[u16]) -> Operation {
-    operation.remote = Some(Arc::from(remote));
+    operation.remote = Some(CompactString::from(remote));
     operation.pending = pending.to_vec();
     operation
 }
@@ -96,9 +97,9 @@ pub(crate) fn changed(mut operation: Operation, remote: &str, pending: &[u16]) -
 pub(crate) fn removal(row: u64, rule: Removed, remote: Option<&str>, pending: &[u16]) -> Operation {
     Operation {
         row,
-        key: Arc::from(format!("k{row}")),
+        key: CompactString::from(format!("k{row}")),
         action: Action::Remove(rule),
-        remote: remote.map(Arc::from),
+        remote: remote.map(CompactString::from),
         record: Arc::from([]),
         pending: pending.to_vec(),
     }

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+use outflow_sdk::CompactString;
 use outflow_sdk::conformance::script::{Script, answer, lost};
 use outflow_sdk::destination::{Action, Destination, MappedField};
 use serde_json::json;
@@ -39,7 +40,7 @@ async fn bound(spec: ObjectSpec) -> (Arc<Script>, Arc<dyn Binding>) {
 fn order(values: [Option<Value>; 5]) -> Operation {
     Operation {
         row: 1,
-        key: Arc::from("1001"),
+        key: CompactString::from("1001"),
         action: Action::Write,
         remote: None,
         pending: (0..5).collect(),

@@ -13,6 +13,7 @@ mod single;
 use std::sync::Arc;
 
 use outflow_mailchimp::Mailchimp;
+use outflow_sdk::CompactString;
 use outflow_sdk::conformance::script::{Script, answer};
 use outflow_sdk::destination::{
     Action, Binding, Destination, MappedField, Mode, ObjectSpec, Operation, Outcome, Removed, Sent,
@@ -89,7 +90,7 @@ async fn bound(object: &str, mode: Mode, fields: &[&str]) -> (Arc<Script>, Arc<d
 pub(crate) fn operation(row: u64, values: &[Option<Value>]) -> Operation {
     Operation {
         row,
-        key: Arc::from(row.to_string()),
+        key: CompactString::from(row.to_string()),
         action: Action::Write,
         remote: None,
         pending: (0..).take(values.len()).collect(),
@@ -183,7 +184,7 @@ pub(crate) async fn member(change: Change, given: Given) -> String {
         1,
         &[email, Some(Value::text("ann")), None, Some(Value::Bool(false))],
     );
-    one.remote = Some(Arc::from(ANN));
+    one.remote = Some(CompactString::from(ANN));
     match change {
         Change::Address => one.pending = vec![0, 1],
         Change::Tag => one.pending = vec![3],

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use outflow_mailchimp::Mailchimp;
 use outflow_sandbox::mailchimp::{AUDIENCE, MergeField, MergeType, Options, Twin};
+use outflow_sdk::CompactString;
 use outflow_sdk::ErrorKind;
 use outflow_sdk::destination::{
     Action, Binding, Destination, Effect, MappedField, Mode, ObjectSpec, Operation, Outcome, Removed, Sent,
@@ -30,7 +31,7 @@ pub(crate) const FIELDS: [&str; 8] = [
 /// How an operation ended: what it did, or the code of its refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    Done(Vec<Effect>, Option<Arc<str>>),
+    Done(Vec<Effect>, Option<CompactString>),
     Rejected(String),
     Suppressed(String),
     Failed(String),
@@ -232,7 +233,7 @@ pub(crate) fn row(number: u64, email: &str, others: &[(usize, Value)]) -> Operat
     }
     Operation {
         row: number,
-        key: Arc::from(number.to_string()),
+        key: CompactString::from(number.to_string()),
         action: Action::Write,
         remote: None,
         pending: every_value(&record),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use driver::{End, FIELDS, World, changed, effects, options, removal, row, settings, spec};
 use outflow_mailchimp::Mailchimp;
 use outflow_sandbox::mailchimp::{AUDIENCE, Fault, FaultKind, MergeField, MergeType, Options, Status, Twin};
+use outflow_sdk::CompactString;
 use outflow_sdk::destination::{Destination, Effect, Mode, Removed};
 use outflow_sdk::http::Network;
 use outflow_sdk::value::{Decimal, Value};
@@ -210,7 +211,7 @@ async fn nobody_who_opted_out_is_ever_subscribed_again() {
             let emails = ["self@domain.tld", "admin@domain.tld", "bounced@domain.tld"];
             let rows = emails.into_iter().map(|email| {
                 let member = world.twin.member(AUDIENCE, email).unwrap();
-                let known = End::Done(Vec::new(), Some(Arc::from(member.id.as_str())));
+                let known = End::Done(Vec::new(), Some(CompactString::from(member.id.as_str())));
                 let (email, pending): (String, &[u16]) = if renamed {
                     (format!("new-{email}"), &[0, 3])
                 } else {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use outflow_marketing_cloud::MarketingCloud;
+use outflow_sdk::CompactString;
 use outflow_sdk::conformance::script::{Script, answer};
 use outflow_sdk::destination::{
     Action, Binding, Destination, MappedField, Mode, ObjectSpec, Operation, Outcome, Removed, Sent,
@@ -163,9 +164,9 @@ pub(crate) fn operation(row: u64, action: Action, remote: Option<&str>, id: Opti
     }
     Operation {
         row,
-        key: Arc::from(row.to_string()),
+        key: CompactString::from(row.to_string()),
         action,
-        remote: remote.map(Arc::from),
+        remote: remote.map(CompactString::from),
         record: record.into(),
         pending,
     }
@@ -195,7 +196,7 @@ pub(crate) fn with(mut operation: Operation, field: u16, value: Value) -> Operat
 }
 
 pub(crate) fn known(mut operation: Operation, remote: &str, pending: &[u16]) -> Operation {
-    operation.remote = Some(Arc::from(remote));
+    operation.remote = Some(CompactString::from(remote));
     operation.pending = pending.to_vec();
     operation
 }

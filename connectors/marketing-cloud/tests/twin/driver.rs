@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use outflow_marketing_cloud::MarketingCloud;
 use outflow_sandbox::marketing_cloud::{Column, ColumnType, Options, Twin};
+use outflow_sdk::CompactString;
 use outflow_sdk::destination::{
     Action, Asked, Binding, Destination, Effect, MappedField, Mode, ObjectSpec, Operation, Outcome, Removed,
     Sent, Ticket,
@@ -28,7 +29,7 @@ pub(crate) const FIELDS: [&str; 6] = ["Id", "Email", "Points", "Born", "Seen", "
 /// How an operation ended: what it did, or the code of its refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    Done(Vec<Effect>, Option<Arc<str>>),
+    Done(Vec<Effect>, Option<CompactString>),
     Rejected(String),
     Suppressed(String),
     Failed(String),
@@ -293,7 +294,7 @@ pub(crate) fn row(number: u64, id: &str, others: &[(usize, Value)]) -> Operation
     }
     Operation {
         row: number,
-        key: Arc::from(number.to_string()),
+        key: CompactString::from(number.to_string()),
         action: Action::Write,
         remote: None,
         pending: (0u16..)

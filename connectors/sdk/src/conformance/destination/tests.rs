@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use compact_str::CompactString;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -272,7 +273,7 @@ impl Binding for Sample {
 fn person(row: u64, email: Option<&str>) -> Operation {
     Operation {
         row,
-        key: Arc::from(row.to_string()),
+        key: CompactString::from(row.to_string()),
         action: Action::Write,
         remote: None,
         record: Arc::from([
