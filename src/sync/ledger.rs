@@ -206,9 +206,12 @@ impl RunLedger {
         let mut digest = Digest {
             ledger: self,
             now_ms: self.clock.now_ms(),
-            changes: Changes::default(),
+            changes: Changes {
+                rows: Vec::with_capacity(settled.len()),
+                ..Changes::default()
+            },
             tally: Tally::default(),
-            filter: Vec::new(),
+            filter: Vec::with_capacity(settled.len()),
             fields: vec![0; self.sync.fields.len()],
             held: HeldValues::default(),
         };
