@@ -435,15 +435,15 @@ impl<'a> Classifier<'a> {
         }
         self.plan.remove += 1;
         let (values, pending) = self.clearing(rule, &stored);
-        let mut buffer = Vec::new();
+        let prints = value_prints(self.context.store.printer(), &values, &mut Vec::new()).collect();
         self.plan.rows.removals.push(&PlannedRow {
             key: stored.key,
             key_text: stored.key_text.unwrap_or_default().into(),
             print: 0,
             planned: Planned::Remove(rule),
             remote: stored.remote,
-            values: PackedValues::pack(&values, &mut buffer).map_err(SpillError::from)?,
-            prints: value_prints(self.context.store.printer(), &values, &mut buffer),
+            values: PackedValues::pack(&values).map_err(SpillError::from)?,
+            prints,
             pending,
             acknowledged,
             stored_print: before,

@@ -293,7 +293,7 @@ fn take(
         }
         scan.read += 1;
         scan.candidates
-            .push(key, &mapping.record(&batch, row, key, *print, &mut room)?)?;
+            .push(key, mapping.record(&batch, row, key, *print, &mut room)?)?;
     }
     Ok(nulls)
 }

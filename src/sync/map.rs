@@ -34,13 +34,15 @@ pub struct ColumnProblem {
 }
 
 /// A row with its values, as it will be compared and sent.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// Hash of the key.
+    #[serde(with = "packed::hash")]
     pub key: KeyHash,
     /// The key as people write it; parts joined by `/`.
     pub key_text: CompactString,
     /// The row's print, bound to the key.
+    #[serde(with = "packed::hash")]
     pub print: Print,
     /// One value per mapped field; `None` = leave the destination as it is.
     pub values: PackedValues,
@@ -56,6 +58,7 @@ pub struct Record {
 pub struct Room {
     values: Vec<Option<Value>>,
     bytes: Vec<u8>,
+    record: Record,
 }
 
 /// Why a row cannot be sent.
@@ -254,15 +257,19 @@ impl Mapping {
     ///
     /// # Errors
     /// When the values cannot be packed.
-    pub fn record(
+    pub fn record<'r>(
         &self,
         batch: &RecordBatch,
         row: usize,
         key: KeyHash,
         print: Print,
-        room: &mut Room,
-    ) -> Result<Record, SpillError> {
-        let Room { values, bytes } = room;
+        room: &'r mut Room,
+    ) -> Result<&'r Record, SpillError> {
+        let Room {
+            values,
+            bytes,
+            record,
+        } = room;
         let mut fault = None;
         values.clear();
         values.extend(self.fields.iter().zip(0u16..).map(
@@ -287,14 +294,14 @@ impl Mapping {
                 }
             },
         ));
-        Ok(Record {
-            key,
-            key_text: self.key_text(batch, row),
-            print,
-            prints: value_prints(self.printer, values, bytes),
-            values: PackedValues::pack(values, bytes)?,
-            fault,
-        })
+        record.key = key;
+        record.key_text = self.key_text(batch, row);
+        record.print = print;
+        record.values.repack(values)?;
+        record.prints.clear();
+        record.prints.extend(value_prints(self.printer, values, bytes));
+        record.fault = fault;
+        Ok(record)
     }
 
     /// The key of a row as people write it.
@@ -451,15 +458,16 @@ impl Mapping {
 }
 
 /// The print of each value, `0` where the destination is left as it is.
-pub(super) fn value_prints(printer: Printer, values: &[Option<Value>], buffer: &mut Vec<u8>) -> Vec<Print> {
-    values
-        .iter()
-        .map(|value| {
-            value
-                .as_ref()
-                .map_or(0, |value| printer.value(value, buffer).max(1))
-        })
-        .collect()
+pub(super) fn value_prints(
+    printer: Printer,
+    values: &[Option<Value>],
+    buffer: &mut Vec<u8>,
+) -> impl Iterator<Item = Print> {
+    values.iter().map(move |value| {
+        value
+            .as_ref()
+            .map_or(0, |value| printer.value(value, buffer).max(1))
+    })
 }
 
 /// What a field's part in the row's print is told apart by. A row is looked at again when what NULL

@@ -13,18 +13,26 @@ use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// One value per mapped field, packed; `None` = leave the destination as it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PackedValues(Vec<u8>);
 
 impl PackedValues {
-    /// Packs values, by way of a buffer that is as long as the longest row's.
+    /// Packs values.
     ///
     /// # Errors
     /// When a value is larger than memory allows.
-    pub fn pack(values: &[Option<Value>], buffer: &mut Vec<u8>) -> Result<Self, postcard::Error> {
-        buffer.clear();
-        *buffer = postcard::to_extend(values, std::mem::take(buffer))?;
-        Ok(Self(buffer.clone()))
+    pub fn pack(values: &[Option<Value>]) -> Result<Self, postcard::Error> {
+        postcard::to_stdvec(values).map(Self)
+    }
+
+    /// Packs values into the room of those that were packed here before.
+    ///
+    /// # Errors
+    /// When a value is larger than memory allows; nothing is packed here then.
+    pub fn repack(&mut self, values: &[Option<Value>]) -> Result<(), postcard::Error> {
+        self.0.clear();
+        self.0 = postcard::to_extend(values, std::mem::take(&mut self.0))?;
+        Ok(())
     }
 
     /// The values.
@@ -104,6 +112,42 @@ pub(super) mod prints {
     }
 }
 
+/// A hash as bytes: of a number of variable length it would fill every byte, and be taken apart by seven bits.
+pub(super) mod hash {
+    use serde::de::Error;
+
+    use super::{BytesOf, Deserializer, Serializer};
+
+    /// A hash of this width.
+    pub(crate) trait Hash: Copy {
+        fn write<S: Serializer>(self, serializer: S) -> Result<S::Ok, S::Error>;
+        fn read(bytes: &[u8]) -> Option<Self>;
+    }
+
+    macro_rules! hash {
+        ($($number:ty),*) => {$(
+            impl Hash for $number {
+                fn write<S: Serializer>(self, serializer: S) -> Result<S::Ok, S::Error> {
+                    serializer.serialize_bytes(&self.to_ne_bytes())
+                }
+                fn read(bytes: &[u8]) -> Option<Self> {
+                    bytes.try_into().ok().map(Self::from_ne_bytes)
+                }
+            }
+        )*};
+    }
+    hash!(u64, u128);
+
+    pub(crate) fn serialize<H: Hash, S: Serializer>(hash: &H, serializer: S) -> Result<S::Ok, S::Error> {
+        hash.write(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, H: Hash, D: Deserializer<'de>>(deserializer: D) -> Result<H, D::Error> {
+        let hash = deserializer.deserialize_bytes(BytesOf(H::read))?;
+        hash.ok_or_else(|| D::Error::custom("a hash of another length"))
+    }
+}
+
 /// Takes bytes as they lie in the buffer.
 struct BytesOf<T>(fn(&[u8]) -> T);
 
@@ -127,6 +171,10 @@ mod tests {
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     struct Row<V> {
+        #[serde(with = "hash")]
+        key: u128,
+        #[serde(with = "hash")]
+        print: Print,
         values: V,
         #[serde(with = "prints")]
         prints: Vec<Print>,
@@ -142,7 +190,9 @@ mod tests {
         ];
         for prints in [vec![], vec![0, 1, Print::MAX]] {
             let row = Row {
-                values: PackedValues::pack(&values, &mut Vec::new()).unwrap(),
+                key: u128::MAX - 1,
+                print: 7,
+                values: PackedValues::pack(&values).unwrap(),
                 prints,
             };
             let bytes = postcard::to_stdvec(&row).unwrap();
@@ -151,6 +201,9 @@ mod tests {
             assert_eq!(back.values.unpack().unwrap(), values);
             let sent: Row<SharedValues> = postcard::from_bytes(&bytes).unwrap();
             assert_eq!(*sent.values.0, *values);
+            let mut again = PackedValues::pack(&[Some(Value::text("what was here before"))]).unwrap();
+            again.repack(&values).unwrap();
+            assert_eq!(again, row.values);
         }
     }
 
@@ -159,6 +212,8 @@ mod tests {
         for bytes in [&[3, 1][..], &[0xff, 0xff, 0xff, 0xff, 0x0f], &[]] {
             assert!(PackedValues(bytes.to_vec()).unpack().is_err());
             assert!(SharedValues::unpack(bytes).is_err());
+            // The length that comes first is none of a row's.
+            assert!(postcard::from_bytes::<Row<PackedValues>>(bytes).is_err());
         }
     }
 }

@@ -204,7 +204,7 @@ fn records(
         let mut packed = PackedRows::default();
         let mut room = Room::default();
         for (row, key, print) in rows {
-            packed.push(*key, &mapping.record(batch, *row, *key, *print, &mut room)?)?;
+            packed.push(*key, mapping.record(batch, *row, *key, *print, &mut room)?)?;
         }
         Ok(packed)
     };

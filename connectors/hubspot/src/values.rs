@@ -163,6 +163,14 @@ pub(crate) fn write(kind: &Kind, value: &Value, out: &mut Vec<u8>) {
 
 /// Writes any text as a JSON string.
 pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
+    // Most texts are short and need no escape, which is seen sooner than written byte by byte.
+    let is_escaped = |byte: u8| (byte < b' ') | (byte == b'"') | (byte == b'\\');
+    if !text.bytes().fold(false, |any, byte| any | is_escaped(byte)) {
+        return write_plain(out, |out| {
+            out.extend_from_slice(text.as_bytes());
+            Ok::<(), Infallible>(())
+        });
+    }
     // Writing into memory cannot fail, and a string always has a JSON form.
     let _ = serde_json::to_writer(out, text);
 }
@@ -183,11 +191,12 @@ fn is_too_long(text: &str) -> bool {
 /// Refuses clear nonsense only: HubSpot's own rule is not published, and a wrongly refused row is
 /// worse than one request spent on a bad one.
 fn is_address(text: &str) -> bool {
-    text.rsplit_once('@')
-        .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty())
-        && !text
-            .chars()
-            .any(|character| character.is_whitespace() || character.is_control())
+    let has_parts = text
+        .rsplit_once('@')
+        .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
+    let is_plain = text.bytes().fold(true, |all, byte| all & byte.is_ascii_graphic());
+    let is_blank = |character: char| character.is_whitespace() || character.is_control();
+    has_parts && (is_plain || !text.chars().any(is_blank))
 }
 
 fn number_of(value: &Value) -> Option<Cow<'_, Decimal>> {

@@ -103,6 +103,9 @@ pub trait Exchange: Send + Sync {
     async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, ExchangeError>;
 }
 
+/// Bytes an answer is given at once when it says that it is so long; one that is longer gets more as it comes.
+const ROOM: usize = 1 << 20;
+
 /// The real network.
 #[derive(Clone, Debug)]
 pub struct Network {
@@ -161,7 +164,9 @@ impl Exchange for Network {
             .iter()
             .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
             .collect();
-        let mut body = BytesMut::new();
+        let length = response.content_length().unwrap_or(0);
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let mut body = BytesMut::with_capacity(length.min(request.max_answer).min(ROOM));
         while let Some(chunk) = response.chunk().await.map_err(lost)? {
             if body.len() + chunk.len() > request.max_answer {
                 return Err(ExchangeError::Lost {

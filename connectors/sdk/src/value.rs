@@ -346,7 +346,11 @@ impl Decimal {
             Decimal::Big(text) => return put(text),
         };
         let mut buffer = itoa::Buffer::new();
-        let digits = buffer.format(unscaled);
+        // Most numbers fit into half the width.
+        let digits = match i64::try_from(unscaled) {
+            Ok(small) => buffer.format(small),
+            Err(_) => buffer.format(unscaled),
+        };
         if scale == 0 {
             return put(digits);
         }
