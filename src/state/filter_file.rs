@@ -29,6 +29,9 @@ const MAGIC: u64 = u64::from_le_bytes(*b"OUTFPRN1");
 const HEADER: usize = 64;
 const CHUNK: usize = 256 << 10;
 
+/// Pages a scan of the store keeps, as SQLite's `cache_size`: less than zero, so in KiB.
+const SCAN_CACHE: i64 = -500;
+
 /// Where a filter comes from and where it is kept.
 #[derive(Clone, Debug)]
 pub(super) struct Origin {
@@ -175,6 +178,8 @@ fn catch_up(origin: &Origin, wanted: Wanted) -> Option<Cells> {
 /// Every row's key and print, and the generation they are of, from a connection's snapshot.
 fn scan(connection: &Connection, origin: &Origin) -> Result<(u64, Cells), StateError> {
     let scan = || {
+        // Every page is read once: those kept of them would be memory for nothing, at the end of a long run.
+        connection.pragma_update(None, "cache_size", SCAN_CACHE)?;
         let (generation, rows) = connection
             .prepare("SELECT generation, rows FROM sync WHERE id = ?1")?
             .query_map([origin.sync], |row| {
