@@ -137,9 +137,10 @@ async fn read(table: &Table, connection: &str) -> BTreeMap<String, Row> {
         };
         let mut prints = BatchPrints::default();
         mapping.prints(&batch, &mut prints);
+        let mut room = Room::default();
         for (at, (key, print)) in prints.keys.iter().zip(&prints.prints).enumerate() {
             let record = mapping
-                .record(&batch, at, key.unwrap(), *print, &mut Room::default())
+                .record(&batch, at, key.unwrap(), *print, &mut room)
                 .unwrap();
             assert_eq!(record.fault, None, "customer {}", record.key_text);
             let fields = record.values.unpack().unwrap();
@@ -148,7 +149,7 @@ async fn read(table: &Table, connection: &str) -> BTreeMap<String, Row> {
                 .map(|value| bytes(value.as_ref().unwrap()))
                 .collect();
             rows.insert(
-                record.key_text.into(),
+                record.key_text.to_string(),
                 Row {
                     key: key.unwrap(),
                     fields,

@@ -5,12 +5,12 @@
 //! `encode` are pure and deterministic: `outflow plan --requests` prints what they give and a run
 //! sends the same bytes. `send` performs exactly one exchange.
 
-use compact_str::CompactString;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ConnectorError;

@@ -52,6 +52,8 @@ pub(super) struct Seen {
     pub route: &'static str,
     pub rows: Vec<u64>,
     pub body: String,
+    /// Requests that were encoded by then.
+    pub encoded: usize,
 }
 
 /// Decides the fault of each call.
@@ -123,6 +125,8 @@ pub(super) struct World {
     pub seen: Vec<Seen>,
     pub throttled: u64,
     pub most_in_flight: usize,
+    /// Requests encoded.
+    pub encoded: usize,
     /// What must not happen and did.
     pub violations: Vec<String>,
     arrivals: VecDeque<Instant>,
@@ -308,6 +312,7 @@ impl Twin {
             route: request.route.name,
             rows: operations.iter().map(|operation| operation.row).collect(),
             body: String::from_utf8(request.body.to_vec()).unwrap(),
+            encoded: world.encoded,
         };
         world.seen.push(seen.clone());
         let observed = self.arrive(&mut world)?;
@@ -435,6 +440,7 @@ impl Binding for Twin {
             operations.len() <= route.max_rows,
             "offered more than the route takes"
         );
+        self.world().encoded += 1;
         let mut body = String::new();
         let mut fields = Vec::new();
         for operation in operations {
@@ -473,6 +479,7 @@ impl Binding for Twin {
             route: "settle",
             rows: operations.iter().map(|operation| operation.row).collect(),
             body: String::new(),
+            encoded: 0,
         });
         world.asks += 1;
         let asks = world.asks;

@@ -101,6 +101,23 @@ async fn a_place_is_held_until_the_ledger_has_written() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_few_requests_are_ready_before_there_is_a_place_for_them_and_wait_for_it() {
+    let mut trial = Trial::new(Twin::new(Rules::default()), unlimited(1), writes(200));
+    trial.cancel_after = Some(Duration::from_secs(2));
+    let ran = trial.run().await.check();
+    let world = ran.twin.world();
+    assert_eq!(world.most_in_flight, 1);
+    let ahead: Vec<usize> = (1..)
+        .zip(&world.seen)
+        .map(|(at, seen)| seen.encoded - at)
+        .collect();
+    assert!(ahead.iter().all(|ahead| *ahead == 3), "{ahead:?}");
+    let (sent, never_sent) = (world.seen.len() * 10, 200 - world.seen.len() * 10);
+    drop(world);
+    assert_eq!((ran.applied(), ran.deferred()), (sent, never_sent));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_feed_that_breaks_stops_the_run_with_the_reason() {
     let mut trial = Trial::new(Twin::new(Rules::default()), unlimited(4), writes(1_000));
     trial.feed_fails = true;

@@ -2,12 +2,12 @@
 
 #![allow(clippy::unwrap_used)]
 
-use compact_str::CompactString;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use compact_str::CompactString;
 
 use super::*;
 use crate::destination::{
