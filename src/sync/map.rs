@@ -37,12 +37,12 @@ pub struct ColumnProblem {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// Hash of the key.
-    #[serde(with = "packed::hash")]
+    #[serde(with = "postcard::fixint::le")]
     pub key: KeyHash,
     /// The key as people write it; parts joined by `/`.
     pub key_text: CompactString,
     /// The row's print, bound to the key.
-    #[serde(with = "packed::hash")]
+    #[serde(with = "postcard::fixint::le")]
     pub print: Print,
     /// One value per mapped field; `None` = leave the destination as it is.
     pub values: PackedValues,

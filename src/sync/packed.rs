@@ -112,42 +112,6 @@ pub(super) mod prints {
     }
 }
 
-/// A hash as bytes: of a number of variable length it would fill every byte, and be taken apart by seven bits.
-pub(super) mod hash {
-    use serde::de::Error;
-
-    use super::{BytesOf, Deserializer, Serializer};
-
-    /// A hash of this width.
-    pub(crate) trait Hash: Copy {
-        fn write<S: Serializer>(self, serializer: S) -> Result<S::Ok, S::Error>;
-        fn read(bytes: &[u8]) -> Option<Self>;
-    }
-
-    macro_rules! hash {
-        ($($number:ty),*) => {$(
-            impl Hash for $number {
-                fn write<S: Serializer>(self, serializer: S) -> Result<S::Ok, S::Error> {
-                    serializer.serialize_bytes(&self.to_ne_bytes())
-                }
-                fn read(bytes: &[u8]) -> Option<Self> {
-                    bytes.try_into().ok().map(Self::from_ne_bytes)
-                }
-            }
-        )*};
-    }
-    hash!(u64, u128);
-
-    pub(crate) fn serialize<H: Hash, S: Serializer>(hash: &H, serializer: S) -> Result<S::Ok, S::Error> {
-        hash.write(serializer)
-    }
-
-    pub(crate) fn deserialize<'de, H: Hash, D: Deserializer<'de>>(deserializer: D) -> Result<H, D::Error> {
-        let hash = deserializer.deserialize_bytes(BytesOf(H::read))?;
-        hash.ok_or_else(|| D::Error::custom("a hash of another length"))
-    }
-}
-
 /// Takes bytes as they lie in the buffer.
 struct BytesOf<T>(fn(&[u8]) -> T);
 
@@ -171,10 +135,6 @@ mod tests {
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     struct Row<V> {
-        #[serde(with = "hash")]
-        key: u128,
-        #[serde(with = "hash")]
-        print: Print,
         values: V,
         #[serde(with = "prints")]
         prints: Vec<Print>,
@@ -190,8 +150,6 @@ mod tests {
         ];
         for prints in [vec![], vec![0, 1, Print::MAX]] {
             let row = Row {
-                key: u128::MAX - 1,
-                print: 7,
                 values: PackedValues::pack(&values).unwrap(),
                 prints,
             };
@@ -212,8 +170,6 @@ mod tests {
         for bytes in [&[3, 1][..], &[0xff, 0xff, 0xff, 0xff, 0x0f], &[]] {
             assert!(PackedValues(bytes.to_vec()).unpack().is_err());
             assert!(SharedValues::unpack(bytes).is_err());
-            // The length that comes first is none of a row's.
-            assert!(postcard::from_bytes::<Row<PackedValues>>(bytes).is_err());
         }
     }
 }

@@ -38,12 +38,12 @@ impl Planned {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlannedRow<V = PackedValues> {
     /// Hash of the key.
-    #[serde(with = "packed::hash")]
+    #[serde(with = "postcard::fixint::le")]
     pub key: KeyHash,
     /// The key as people write it.
     pub key_text: CompactString,
     /// The row's print as the model has it now; `0` for removals.
-    #[serde(with = "packed::hash")]
+    #[serde(with = "postcard::fixint::le")]
     pub print: Print,
     /// What is to be done.
     pub planned: Planned,
