@@ -15,12 +15,11 @@
 //! * **Memory is bounded**: a limited number of operations is held at once.
 //!
 //! How it is laid out: `feeding` reads and inspects planned operations ahead, `dispatch` is the loop that decides
-//! what goes out next, `lane` the queues it chooses from, `ready` the requests that only wait for a place, `send` one request from encoding to the ledger, `interpret` what an answer means
-//! for each row, `failure` what an error means for the whole request (retry, bisect, hold, stop),
-//! `job` the polling of jobs, of this delivery or left open by an earlier one, `slowest` what took the
-//! longest. An [`Account`] is
-//! shared by all syncs: `limiter` (window and places in flight), `day` (daily quota), `retry` (backoff
-//! and budget), `breaker`.
+//! what goes out next, `lane` the queues it chooses from, `ready` the requests that only wait for a place, `send` one
+//! request from encoding to the ledger, `interpret` what an answer means for each row, `failure` what an error means
+//! for the whole request (retry, bisect, hold, stop), `job` the polling of jobs, of this delivery or left open by an
+//! earlier one, `slowest` what took the longest. An [`Account`] is shared by all syncs: `limiter` (window and places in
+//! flight), `day` (daily quota), `retry` (backoff and budget), `breaker`.
 //!
 //! `ask` repeats the few questions that are no deliveries. Connectors never sleep, retry or count;
 //! nothing outside this module does either.

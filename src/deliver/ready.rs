@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use super::lane::Parcel;
 use super::send::{Shared, encode};
 
-/// Most requests made ready: as many as places that one transaction of the state gives back together.
+/// Most requests made ready: as many as there are places that one transaction of the state mostly gives back.
 const MOST: usize = 3;
 
 /// Requests that only wait for a place, in their order.

@@ -34,7 +34,7 @@ struct Arguments {
     data: Option<PathBuf>,
 }
 
-// One thread: a twin shares the cores with what it is there to measure, and is never the busier one.
+// One thread: a twin shares the cores with what it is there to measure.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> io::Result<()> {
     let arguments = Arguments::parse();

@@ -30,7 +30,7 @@ struct Arguments {
     allow_example_addresses: bool,
 }
 
-// One thread: a twin shares the cores with what it is there to measure, and is never the busier one.
+// One thread: a twin shares the cores with what it is there to measure.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> io::Result<()> {
     let arguments = Arguments::parse();

@@ -27,7 +27,7 @@ struct Arguments {
     job_ms: u64,
 }
 
-// One thread: a twin shares the cores with what it is there to measure, and is never the busier one.
+// One thread: a twin shares the cores with what it is there to measure.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> io::Result<()> {
     let arguments = Arguments::parse();
