@@ -19,7 +19,7 @@ COPY . .
 RUN mkdir /manifests \
  && find . \( -name Cargo.toml -o -name Cargo.lock -o -path ./.cargo/config.toml \) -exec cp --parents {} /manifests \; \
  && find /manifests -name Cargo.toml -execdir mkdir -p src \; -execdir touch src/lib.rs \; \
- && touch /manifests/src/engine.rs
+ && find /manifests/src -name Cargo.toml -execdir touch lib.rs \;
 
 FROM rust AS build
 COPY --from=manifests /manifests .

@@ -2,39 +2,20 @@
 
 use outflow_sdk::descriptor::{DestinationDescriptor, SourceDescriptor};
 
-/// The connectors a project may name.
-#[derive(Clone, Default)]
-pub struct Registry {
-    /// What `type:` of a source may be.
-    pub sources: Vec<SourceDescriptor>,
-    /// What `type:` of a destination may be.
-    pub destinations: Vec<DestinationDescriptor>,
-}
+#[cfg(test)]
+mod tests;
 
-impl Registry {
-    /// Every connector this build has.
-    pub fn built_in() -> Self {
-        Self {
-            sources: sources(),
-            destinations: destinations(),
-        }
-    }
+pub use outflow_sdk::descriptor::Registry;
 
-    /// A source connector by its `type:`.
-    pub fn source(&self, type_name: &str) -> Option<&SourceDescriptor> {
-        self.sources.iter().find(|known| known.type_name == type_name)
-    }
-
-    /// A destination connector by its `type:`.
-    pub fn destination(&self, type_name: &str) -> Option<&DestinationDescriptor> {
-        self.destinations
-            .iter()
-            .find(|known| known.type_name == type_name)
+/// Every connector this build has.
+pub fn built_in() -> Registry {
+    Registry {
+        sources: sources(),
+        destinations: destinations(),
     }
 }
 
-/// Source connectors of this build.
-pub fn sources() -> Vec<SourceDescriptor> {
+fn sources() -> Vec<SourceDescriptor> {
     vec![
         #[cfg(feature = "lake")]
         outflow_lake::DESCRIPTOR,
@@ -49,8 +30,7 @@ pub fn sources() -> Vec<SourceDescriptor> {
     ]
 }
 
-/// Destination connectors of this build.
-pub fn destinations() -> Vec<DestinationDescriptor> {
+fn destinations() -> Vec<DestinationDescriptor> {
     vec![
         #[cfg(feature = "hubspot")]
         outflow_hubspot::DESCRIPTOR,

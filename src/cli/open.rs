@@ -10,7 +10,7 @@ use super::progress::progress;
 use super::stop::Stop;
 use crate::deliver::{Clock, Policy, SystemClock};
 use crate::project::{self, LoadOptions, Loaded, Problem, Project, Severity, SyncSpec};
-use crate::registry::Registry;
+use crate::registry::{self, Registry};
 use crate::state::{Access, Store};
 use crate::sync::check::{Finding, Place, of_column, of_field};
 use crate::sync::error::RunError;
@@ -22,7 +22,7 @@ use crate::sync::run::Runner;
 /// The connectors of this build.
 pub(crate) fn registry() -> &'static Registry {
     static REGISTRY: OnceLock<Registry> = OnceLock::new();
-    REGISTRY.get_or_init(Registry::built_in)
+    REGISTRY.get_or_init(registry::built_in)
 }
 
 /// Milliseconds since 1970.

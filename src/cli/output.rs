@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::failure::Failure;
 pub(crate) use crate::documents::time::{moment, span};
-pub(crate) use crate::numbers::count;
+pub(crate) use outflow_sdk::numbers::count;
 
 /// What a colour means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

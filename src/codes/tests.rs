@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::registry;
 
 #[test]
 fn no_list_holds_a_code_twice_and_every_entry_says_something() {
-    for chapter in chapters(&Registry::built_in()) {
+    for chapter in chapters(&registry::built_in()) {
         let mut seen = BTreeSet::new();
         for code in chapter.codes {
             assert!(
@@ -35,5 +36,5 @@ fn no_list_holds_a_code_twice_and_every_entry_says_something() {
 ))]
 #[test]
 fn the_page_is_committed_as_the_lists_say() {
-    crate::committed::assert_committed("ERRORS.md", &page(&Registry::built_in()));
+    crate::committed::assert_committed("ERRORS.md", &page(&registry::built_in()));
 }

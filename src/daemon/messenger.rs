@@ -213,7 +213,7 @@ mod tests {
     use super::*;
     use crate::deliver::VirtualClock;
     use crate::project::{AlertTarget, AlertWay, LoadOptions, Trouble, load};
-    use crate::registry::Registry;
+    use crate::registry;
     use crate::state::Access;
 
     /// Targets by their addresses: `dead` answers 503 after a while, `shaky` does so at once the first
@@ -265,7 +265,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let file = folder.path().join("outflow.yaml");
             std::fs::write(file, "sources: {}\ndestinations: {}\n").unwrap();
-            let registry = Registry::built_in();
+            let registry = registry::built_in();
             let loaded = load(folder.path(), LoadOptions::new(&registry, false));
             let mut edition = Edition::of(loaded).unwrap();
             let project = Arc::get_mut(&mut edition.project).unwrap();

@@ -180,7 +180,7 @@ mod tests {
     use outflow_sdk::destination::Action;
 
     use super::*;
-    use crate::deliver::tests::fake::{Rules, Twin, rejection};
+    use crate::tests::fake::{Rules, Twin, rejection};
 
     fn feeding(rows: Rows) -> Feeding {
         Feeding::new(Box::new(rows), Arc::new(Twin::new(Rules::default())))

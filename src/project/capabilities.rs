@@ -5,8 +5,8 @@ use outflow_sdk::destination::{Capabilities, Mode, Route};
 use serde::Serialize;
 
 use super::page::cell;
-use crate::numbers::count;
-use crate::registry::Registry;
+use outflow_sdk::descriptor::Registry;
+use outflow_sdk::numbers::count;
 
 const INTRODUCTION: &str = "\n## What each destination can do\n\n\
 What `outflow check` holds a mapping against. *Changed fields* means that an update carries only what differs from \
@@ -126,7 +126,7 @@ fn bytes(number: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::project::tests::double;
+    use crate::tests::double;
 
     #[test]
     fn the_table_says_what_each_object_can_do() {
@@ -155,18 +155,5 @@ mod tests {
             [bytes(5_500_000), bytes(900_000), bytes(1_234)],
             ["5.5 MB", "900 kB", "1,234 bytes"]
         );
-    }
-
-    #[test]
-    fn every_object_a_built_in_destination_names_is_one_it_has() {
-        for connector in &Registry::built_in().destinations {
-            assert!(!connector.objects.is_empty(), "{}", connector.type_name);
-            for kind in connector.objects {
-                let known = (connector.capabilities)(kind.object);
-                assert!(known.is_ok_and(|can| !can.routes.is_empty()), "{}", kind.object);
-            }
-            let key = connector.object_key.map(|key| key.object);
-            assert!(key.is_none_or(|object| connector.objects.iter().any(|kind| kind.object == object)));
-        }
     }
 }

@@ -18,7 +18,7 @@ use super::report::{ReportKeys, ReportTo};
 use super::schema::Schemas;
 use super::tree::{self, Entry, Node, Span};
 use super::validate::{At, Checker};
-use crate::registry::Registry;
+use outflow_sdk::descriptor::Registry;
 
 /// The name of the project's file.
 pub(crate) const PROJECT_FILE: &str = "outflow.yaml";

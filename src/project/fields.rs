@@ -3,11 +3,11 @@
 use minijinja::{Environment, ErrorKind, UndefinedBehavior};
 
 use super::mapping_file::{FieldEntry, FieldKeys, Fields};
-use super::model::{Cast, FieldMapping, FieldSource, NullPolicy};
+use super::model::{FieldMapping, FieldSource, NullPolicy};
 use super::problem::{Fault, quoted};
 use super::scalar;
 use super::tree::{Kind, Node};
-use crate::sync::cast::cast;
+use outflow_sdk::cast::{Cast, cast};
 
 /// No destination's object has nearly as many; operations number fields with 16 bits.
 const MOST: usize = 2_000;

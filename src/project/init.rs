@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::file::io_reason;
 use super::problem::slashed;
 use super::schema::schema_files;
-use crate::registry::Registry;
+use outflow_sdk::descriptor::Registry;
 
 const FILES: [(&str, &str); 3] = [
     ("outflow.yaml", include_str!("template/outflow.yaml")),

@@ -12,7 +12,7 @@ use super::problem::{Fault, Problem, Severity, did_you_mean, quoted, slashed};
 use super::references::References;
 use super::schema::Schemas;
 use super::tree::{Node, Span};
-use crate::registry::Registry;
+use outflow_sdk::descriptor::Registry;
 
 /// The folder of the mapping files.
 const MAPPINGS: &str = "mappings";

@@ -15,7 +15,8 @@ use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::forms::{Interval, Limit};
-use super::model::{Cast, NullPolicy, Priority};
+use super::model::{NullPolicy, Priority};
+use outflow_sdk::cast::Cast;
 
 /// One sync: a model, the object it keeps equal at a destination, and how. One file per sync in
 /// `mappings/`.

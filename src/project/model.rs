@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use outflow_sdk::cast::Cast;
 use outflow_sdk::destination::{Destination, Mode, Removed};
 use outflow_sdk::source::{Model, Source};
 use outflow_sdk::value::Value;
@@ -203,28 +204,6 @@ pub enum FieldSource {
         /// The columns it names.
         columns: Vec<String>,
     },
-}
-
-/// The kind a value is turned into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Cast {
-    /// Text.
-    Text,
-    /// A whole number.
-    Integer,
-    /// An exact number.
-    Number,
-    /// True or false.
-    Boolean,
-    /// A calendar date.
-    Date,
-    /// An instant; without a zone it counts as UTC.
-    Timestamp,
-    /// JSON.
-    Json,
-    /// A list, from an array or comma text.
-    List,
 }
 
 /// What a NULL does.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::schema::{Schemas, keys_of};
 use super::{alternatives, capabilities};
-use crate::registry::Registry;
+use outflow_sdk::descriptor::Registry;
 
 const INTRODUCTION: &str = "# Reference\n\n\
 Every key of `outflow.yaml` and of the mapping files. This page is generated from the types that read the files: \

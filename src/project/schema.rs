@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::mapping_file::MappingFile;
 use super::project_file::ProjectFile;
-use crate::registry::Registry;
+use outflow_sdk::descriptor::Registry;
 
 /// The schemas a project is checked against.
 pub(crate) struct Schemas {
@@ -60,7 +60,7 @@ pub fn json_schema(registry: &Registry) -> Value {
 }
 
 /// The schemas as files for an editor: name and text.
-pub(crate) fn schema_files(registry: &Registry) -> [(&'static str, String); 2] {
+pub fn schema_files(registry: &Registry) -> [(&'static str, String); 2] {
     let text = |schema: Value| format!("{schema:#}\n");
     [
         ("outflow.schema.json", text(project_schema(registry))),

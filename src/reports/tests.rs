@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::documents::time::iso;
 use crate::project::{LoadOptions, load};
-use crate::registry::Registry;
+use crate::registry;
 use crate::state::{Access, Changes, Identity, Reject, RejectClass, Tally};
 
 /// A project without syncs, its state, and the folder it reports to.
@@ -26,7 +26,7 @@ fn world(settings: &str) -> World {
     let folder = tempfile::tempdir().unwrap();
     let file = format!("sources: {{}}\ndestinations: {{}}\nreport_to: {settings}\n");
     std::fs::write(folder.path().join("outflow.yaml"), file).unwrap();
-    let registry = Registry::built_in();
+    let registry = registry::built_in();
     let loaded = load(folder.path(), LoadOptions::new(&registry, false));
     assert!(!loaded.has_errors());
     let project = loaded.project.unwrap();

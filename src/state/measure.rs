@@ -1,4 +1,4 @@
-//! Measures the store; run by hand: `cargo test --release -p outflow-engine --lib state::measure -- --ignored
+//! Measures the store; run by hand: `cargo test --release -p outflow-state --lib state::measure -- --ignored
 //! --nocapture --test-threads 1`.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]

@@ -10,7 +10,7 @@ use outflow_sdk::{ConnectorError, ErrorKind, ModelPlace};
 use super::error::Exit;
 use super::map::{ColumnProblem, Mapping};
 use super::prepare::object_spec;
-use crate::project::{Project, SyncModel, SyncSpec};
+use outflow_project::{Project, SyncModel, SyncSpec};
 
 /// What a finding is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -251,7 +251,7 @@ mod tests {
     use outflow_sdk::destination::Mode;
 
     use super::*;
-    use crate::project::{FieldMapping, FieldSource, Guards, NullPolicy, Priority, Schedule};
+    use outflow_project::{FieldMapping, FieldSource, Guards, NullPolicy, Priority, Schedule};
 
     fn sync() -> SyncSpec {
         SyncSpec {

@@ -19,8 +19,8 @@ use super::plan::{Immediate, Plan, Planned, PlannedRow, Waves};
 use super::renames::Renames;
 use super::scan::{SAMPLES, Scan};
 use super::spill::{Sequence, SortedSpill, SpillError};
-use crate::project::SyncSpec;
-use crate::state::{Filter, Lookup, Reject, RejectClass, RunId, Store, StoredRow, SyncState, Tally};
+use outflow_project::SyncSpec;
+use outflow_state::{Filter, Lookup, Reject, RejectClass, RunId, Store, StoredRow, SyncState, Tally};
 
 pub(super) use keyed::classify_keys;
 

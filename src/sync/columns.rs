@@ -21,7 +21,7 @@ use outflow_sdk::destination::FieldType;
 use outflow_sdk::print::{Print, Printer, SHORT_TEXT, add_field, is_plain_view};
 use outflow_sdk::value::{Decimal, Value};
 
-use crate::state::prefetch::prefetch;
+use outflow_state::prefetch::prefetch;
 
 /// Field metadata key by which a source marks a text column as JSON (`outflow.type` = `json`).
 const TYPE_KEY: &str = "outflow.type";

@@ -4,8 +4,8 @@ use std::sync::{Arc, mpsc};
 
 use tokio::sync::oneshot;
 
-use crate::deliver::{LedgerError, has_workers};
-use crate::state::{Changes, Store, SyncId};
+use outflow_deliver::{LedgerError, has_workers};
+use outflow_state::{Changes, Store, SyncId};
 
 /// Most batches written in one transaction: about half of the requests that are under way at once, so that
 /// the others are at the destination meanwhile. Without a bound all of them come to wait for the same flush.
@@ -84,7 +84,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::state::Access;
+    use outflow_state::Access;
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn whoever_waits_is_told_why_nothing_could_be_written() {

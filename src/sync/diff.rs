@@ -6,7 +6,7 @@ use std::sync::Arc;
 use outflow_sdk::destination::Mode;
 use outflow_sdk::print::Print;
 
-use crate::state::StoredRow;
+use outflow_state::StoredRow;
 
 /// What is to be done with a row of the model.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use thiserror::Error;
 use super::guard::GuardStop;
 use super::map::ColumnProblem;
 use super::spill::SpillError;
-use crate::deliver::Failure;
-use crate::state::StateError;
+use outflow_deliver::Failure;
+use outflow_state::StateError;
 
 /// A run or plan that stopped.
 #[derive(Debug, Error)]

@@ -12,9 +12,9 @@ use super::plan::{Plan, PlannedRow, RowToSend, Waves};
 use super::prepare::Stage;
 use super::quota::Quotas;
 use super::spill::Sequence;
-use crate::deliver::{Audience, Preview, preview};
-use crate::project::SyncSpec;
-use crate::state::OpenJobs;
+use outflow_deliver::{Audience, Preview, preview};
+use outflow_project::SyncSpec;
+use outflow_state::OpenJobs;
 
 /// Refused rows that are named.
 const SHOWN_REFUSED: usize = 100;

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::project::{Guards, Share};
+use outflow_project::{Guards, Share};
 
 /// A guard stopped the run; nothing was sent.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]

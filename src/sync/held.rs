@@ -15,8 +15,8 @@ use super::plan::{Planned, PlannedRow};
 use super::renames::joined;
 use super::run::{Course, Facts, Runner};
 use super::spill::{Sequence, SpillError};
-use crate::project::SyncSpec;
-use crate::state::{Changes, Reject, RejectClass};
+use outflow_project::SyncSpec;
+use outflow_state::{Changes, Reject, RejectClass};
 
 /// Match values that are not free, as prints.
 #[derive(Debug, Default)]

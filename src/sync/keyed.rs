@@ -34,9 +34,9 @@ use super::guard::{self, GuardStop};
 use super::map::{BatchPrints, ColumnProblem, Mapping, Room};
 use super::prepare::{Prepared, Stage, check_key};
 use super::scan::Scan;
-use crate::deliver::off_worker;
-use crate::project::{Guards, SyncSpec};
-use crate::state::{RunId, SyncState};
+use outflow_deliver::off_worker;
+use outflow_project::{Guards, SyncSpec};
+use outflow_state::{RunId, SyncState};
 
 /// What a complete read of some keys found.
 pub(super) struct KeyedScan {

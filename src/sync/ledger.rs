@@ -17,9 +17,9 @@ use super::committer::Committer;
 use super::held::HeldValues;
 use super::plan::{Planned, RowToSend};
 use super::spill::SpillError;
-use crate::deliver::{AcceptedJob, Clock, Fate, Feed, FeedError, JobNumber, Ledger, LedgerError, Settled};
-use crate::project::SyncSpec;
-use crate::state::{
+use outflow_deliver::{AcceptedJob, Clock, Fate, Feed, FeedError, JobNumber, Ledger, LedgerError, Settled};
+use outflow_project::SyncSpec;
+use outflow_state::{
     Attempt, Changes, FilterChange, Reject, RejectClass, RunId, Store, StoredRow, SyncId, Tally, WHEN_ASKED,
 };
 

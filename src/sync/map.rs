@@ -14,11 +14,11 @@ use outflow_sdk::print::{KeyHash, Print, Printer, add_field, bind_to_key};
 use outflow_sdk::value::{Decimal, Value};
 use serde::{Deserialize, Serialize};
 
-use super::cast::cast;
 use super::columns::{self, ColumnMatch};
 use super::packed::{self, PackedValues};
 use super::spill::SpillError;
-use crate::project::{Cast, FieldMapping, FieldSource, NullPolicy, SyncSpec};
+use outflow_project::{FieldMapping, FieldSource, NullPolicy, SyncSpec};
+use outflow_sdk::cast::{Cast, cast};
 
 /// A mapping that does not fit the model's columns.
 #[derive(Clone, Debug, PartialEq, Eq)]

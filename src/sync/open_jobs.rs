@@ -15,9 +15,9 @@ use super::diff::acknowledged;
 use super::error::RunError;
 use super::progress::DeliveryProgress;
 use super::run::{Course, Runner, asked, tell_time_zone};
-use crate::deliver::{End, JobResult, OpenJob, resume};
-use crate::project::SyncSpec;
-use crate::state::{
+use outflow_deliver::{End, JobResult, OpenJob, resume};
+use outflow_project::SyncSpec;
+use outflow_state::{
     Attempt, Changes, Job, JobRow, Reject, RejectClass, RunId, Store, StoredRow, SyncState, WHEN_ASKED,
 };
 

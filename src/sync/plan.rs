@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::held::HeldValues;
 use super::packed::{self, PackedValues, SharedValues};
 use super::spill::Sequence;
-use crate::state::{Reject, StoredRow, Tally};
+use outflow_state::{Reject, StoredRow, Tally};
 
 /// What is planned for a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -15,9 +15,9 @@ use super::map::Mapping;
 use super::plan::Plan;
 use super::progress::Progress;
 use super::scan::scan;
-use crate::deliver::{Clock, Policy, ask, off_worker};
-use crate::project::{Project, SyncSpec};
-use crate::state::{Filter, Identity, RunId, Store, SyncState};
+use outflow_deliver::{Clock, Policy, ask, off_worker};
+use outflow_project::{Project, SyncSpec};
+use outflow_state::{Filter, Identity, RunId, Store, SyncState};
 
 /// How long the destination's fields, once looked at, count as known where nothing is sent. Rejects
 /// that wait for a field to change are woken at most this much later.

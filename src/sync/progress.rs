@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::deliver::{self, Waiting};
-use crate::state::RunId;
+use outflow_deliver::Waiting;
+use outflow_state::RunId;
 
 /// Listener of a run; called often, must be cheap.
 pub trait Progress: Send + Sync {
@@ -35,7 +35,7 @@ pub(crate) struct DeliveryProgress {
     pub(crate) progress: Arc<dyn Progress>,
 }
 
-impl deliver::Progress for DeliveryProgress {
+impl outflow_deliver::Progress for DeliveryProgress {
     fn settled(&self, operations: usize) {
         self.progress.settled(&self.sync, operations as u64);
     }

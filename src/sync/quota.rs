@@ -7,8 +7,8 @@ use std::time::Duration;
 use outflow_sdk::destination::Destination;
 
 use super::error::RunError;
-use crate::deliver::{Account, AccountSnapshot, Accounts, Clock};
-use crate::state::Store;
+use outflow_deliver::{Account, AccountSnapshot, Accounts, Clock};
+use outflow_state::Store;
 
 /// How often a running delivery writes down what it used, so that a killed process does not start
 /// with a fresh window.

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::error::{Exit, RunError};
-use crate::deliver::Slowest;
-use crate::project::SyncSpec;
-use crate::state::{RunDetail, RunId, RunStatus, SlowRequest, Tally};
+use outflow_deliver::Slowest;
+use outflow_project::SyncSpec;
+use outflow_state::{RunDetail, RunId, RunStatus, SlowRequest, Tally};
 
 /// How one sync's run ended.
 #[derive(Debug)]

@@ -21,9 +21,9 @@ use super::progress::DeliveryProgress;
 use super::quota::Quotas;
 use super::report::RunReport;
 use super::spill::Sequence;
-use crate::deliver::{self, Account, DeliveryReport, End, Policy, Slowest, off_worker};
-use crate::project::SyncSpec;
-use crate::state::{
+use outflow_deliver::{Account, DeliveryReport, End, Ledger, Policy, Slowest, deliver, off_worker};
+use outflow_project::SyncSpec;
+use outflow_state::{
     Changes, Filter, FilterChange, RunId, RunRecord, RunStatus, SyncState, Tally, note_changes,
 };
 
@@ -468,11 +468,11 @@ impl Runner {
             progress: Arc::clone(&stage.progress),
         };
         let saving = self.quotas.keep_saving(destination.as_ref(), &account);
-        let report = deliver::deliver(
+        let report = deliver(
             Arc::clone(binding),
             Arc::clone(&account),
             Box::new(feed),
-            Arc::clone(&ledger) as Arc<dyn deliver::Ledger>,
+            Arc::clone(&ledger) as Arc<dyn Ledger>,
             self.policy,
             self.stop.clone(),
             Arc::new(progress),

@@ -14,8 +14,8 @@ use super::error::RunError;
 use super::map::{BatchPrints, Mapping, Room};
 use super::progress::Progress;
 use super::spill::{PackedRows, SortedSpill, SpillError};
-use crate::project::SyncSpec;
-use crate::state::{Filter, Probe};
+use outflow_project::SyncSpec;
+use outflow_state::{Filter, Probe};
 
 /// Most rows of a kind that a report names.
 pub const SAMPLES: usize = 5;

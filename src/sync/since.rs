@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::RunError;
 use super::prepare::Stage;
-use crate::project::SyncSpec;
-use crate::state::SyncState;
+use outflow_project::SyncSpec;
+use outflow_state::SyncState;
 
 /// The last success as it is noted in the state.
 #[derive(Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use outflow::deliver::{Policy, SystemClock};
 use outflow::project::{LoadOptions, load};
-use outflow::registry::Registry;
+use outflow::registry;
 use outflow::state::{Access, Store, Tally};
 use outflow::sync::prepare::Stage;
 use outflow::sync::progress::Silent;
@@ -145,7 +145,7 @@ impl Bench {
 
 /// A runner on the project in `root`, as a fresh process would make it.
 pub fn runner_of(root: &Path) -> Runner {
-    let registry = Registry::built_in();
+    let registry = registry::built_in();
     let loaded = load(root, LoadOptions::new(&registry, false));
     let errors: Vec<String> = loaded
         .problems

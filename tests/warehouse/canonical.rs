@@ -5,7 +5,7 @@ use std::path::Path;
 
 use futures::StreamExt;
 use outflow::project::{LoadOptions, load};
-use outflow::registry::Registry;
+use outflow::registry;
 use outflow::sync::map::{BatchPrints, Mapping, Room};
 use outflow_sdk::print::{Printer, encode};
 use outflow_sdk::source::{ReadEvent, ReadRequest};
@@ -107,7 +107,7 @@ fn bytes(value: &Value) -> Vec<u8> {
 async fn read(table: &Table, connection: &str) -> BTreeMap<String, Row> {
     let folder = tempfile::tempdir().unwrap();
     write_project(folder.path(), table, connection);
-    let registry = Registry::built_in();
+    let registry = registry::built_in();
     let loaded = load(folder.path(), LoadOptions::new(&registry, false));
     let problems: Vec<String> = loaded
         .problems

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use futures::StreamExt;
 use outflow::project::{LoadOptions, Project, load};
-use outflow::registry::Registry;
+use outflow::registry;
 use outflow::sync::map::Mapping;
 use outflow_sdk::keys::Keys;
 use outflow_sdk::print::Printer;
@@ -56,7 +56,7 @@ pub async fn rows_asked_for(warehouse: &mut dyn Warehouse) {
     warehouse.load(&table);
     let folder = tempfile::tempdir().unwrap();
     write_project(folder.path(), &table, &warehouse.connection());
-    let registry = Registry::built_in();
+    let registry = registry::built_in();
     let loaded = load(folder.path(), LoadOptions::new(&registry, false));
     assert!(!loaded.has_errors());
     let project = loaded.project.unwrap();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use outflow::deliver::{Policy, SystemClock};
 use outflow::project::{LoadOptions, load};
-use outflow::registry::Registry;
+use outflow::registry;
 use outflow::state::{Access, Store};
 use outflow::sync::prepare::Stage;
 use outflow::sync::progress::Silent;
@@ -16,7 +16,7 @@ use outflow::sync::run::Runner;
 
 /// Runs every sync as a fresh process would. A good end is not asked for.
 pub async fn run_all(root: &Path) -> Vec<RunReport> {
-    let registry = Registry::built_in();
+    let registry = registry::built_in();
     let loaded = load(root, LoadOptions::new(&registry, false));
     let problems: Vec<String> = loaded
         .problems

@@ -22,6 +22,29 @@ pub struct OpenContext {
 /// Opens a connection from settings that passed the schema; does no I/O on the network.
 pub type Open<T> = fn(serde_json::Value, &OpenContext) -> Result<Arc<T>, ConnectorError>;
 
+/// The connectors a project may name.
+#[derive(Clone, Default)]
+pub struct Registry {
+    /// What `type:` of a source may be.
+    pub sources: Vec<SourceDescriptor>,
+    /// What `type:` of a destination may be.
+    pub destinations: Vec<DestinationDescriptor>,
+}
+
+impl Registry {
+    /// A source connector by its `type:`.
+    pub fn source(&self, type_name: &str) -> Option<&SourceDescriptor> {
+        self.sources.iter().find(|known| known.type_name == type_name)
+    }
+
+    /// A destination connector by its `type:`.
+    pub fn destination(&self, type_name: &str) -> Option<&DestinationDescriptor> {
+        self.destinations
+            .iter()
+            .find(|known| known.type_name == type_name)
+    }
+}
+
 /// A source connector.
 #[derive(Clone, Copy)]
 pub struct SourceDescriptor {

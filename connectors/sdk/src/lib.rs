@@ -12,6 +12,7 @@
 //! Values cross the boundary in one canonical form ([`value::Value`]), so that the same fact read
 //! from two places has the same [`print`](mod@print).
 
+pub mod cast;
 pub mod codes;
 pub mod conformance;
 pub mod descriptor;
@@ -21,6 +22,7 @@ pub mod http;
 pub mod keys;
 pub mod limits;
 pub mod names;
+pub mod numbers;
 pub mod print;
 pub mod secret;
 pub mod source;

@@ -72,7 +72,7 @@ pub(super) enum Told {
 pub(super) type JobScript = Box<dyn FnMut(u32) -> Result<Told, ConnectorError> + Send>;
 
 /// What the server is like.
-pub(in crate::deliver) struct Rules {
+pub(crate) struct Rules {
     pub max_rows: usize,
     pub max_bytes: usize,
     pub replay_safe: bool,
@@ -136,7 +136,7 @@ pub(super) struct World {
 }
 
 /// The binding; the server is in it.
-pub(in crate::deliver) struct Twin {
+pub(crate) struct Twin {
     pub rules: Rules,
     world: Mutex<World>,
     faults: Mutex<Faults>,
@@ -152,7 +152,7 @@ pub(super) fn identity(operation: &Operation) -> u64 {
 }
 
 impl Twin {
-    pub(in crate::deliver) fn new(rules: Rules) -> Self {
+    pub(crate) fn new(rules: Rules) -> Self {
         Self {
             rules,
             world: Mutex::new(World::default()),
@@ -364,7 +364,7 @@ impl Twin {
     }
 }
 
-pub(in crate::deliver) fn rejection(code: &str) -> Rejection {
+pub(crate) fn rejection(code: &str) -> Rejection {
     Rejection {
         code: code.to_owned(),
         field: None,

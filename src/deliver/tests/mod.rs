@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-pub(in crate::deliver) mod fake;
+pub(crate) mod fake;
 mod harness;
 
 mod failures;

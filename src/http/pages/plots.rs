@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::when::took;
-use crate::numbers::count;
 use crate::state::{RunRecord, RunStatus};
+use outflow_sdk::numbers::count;
 
 /// Size of a plot, in its own units.
 const WIDTH: f64 = 300.0;

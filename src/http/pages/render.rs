@@ -12,9 +12,9 @@ use super::assets::VERSION;
 use super::visitor::Visitor;
 use crate::daemon::AskError;
 use crate::http::refusal::Refusal;
-use crate::numbers::count;
 use crate::project::Role;
 use crate::state::StateError;
+use outflow_sdk::numbers::count;
 
 /// What a browser may do for a page: our style, script and sign, forms to us, and nothing else.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \

@@ -13,7 +13,7 @@ use outflow_sdk::source::{Advice, Column, Model, ReadRequest, Reading, Source};
 use schemars::{JsonSchema, schema_for};
 use serde::Deserialize;
 
-use crate::registry::Registry;
+use outflow_sdk::descriptor::Registry;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -114,7 +114,7 @@ fn default_url() -> String {
     "https://crm.example".into()
 }
 
-pub(in crate::project) fn registry() -> Registry {
+pub(crate) fn registry() -> Registry {
     Registry {
         sources: vec![SourceDescriptor {
             type_name: "files",

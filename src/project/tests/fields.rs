@@ -3,7 +3,8 @@
 use outflow_sdk::value::Value;
 
 use super::{Folder, MAPPING, PROJECT, of_mapping, rendered};
-use crate::project::{Cast, FieldMapping, FieldSource, NullPolicy};
+use crate::{FieldMapping, FieldSource, NullPolicy};
+use outflow_sdk::cast::Cast;
 
 fn field(entry: &str) -> FieldMapping {
     let mapping = format!("{MAPPING}  f: {entry}\n");

@@ -3,7 +3,7 @@
 use outflow_sdk::ModelPlace;
 
 use super::{Folder, MAPPING, PROJECT};
-use crate::project::{Problem, Severity};
+use crate::{Problem, Severity};
 
 #[test]
 fn later_checks_can_point_at_the_file() {

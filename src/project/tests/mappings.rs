@@ -4,7 +4,7 @@ use outflow_sdk::destination::{Mode, Removed};
 use outflow_sdk::source::Model;
 
 use super::{Folder, MAPPING, PROJECT, of_mapping, rendered, with};
-use crate::project::{Schedule, Share, SyncModel, SyncSpec};
+use crate::{Schedule, Share, SyncModel, SyncSpec};
 
 fn sync(mapping: &str) -> SyncSpec {
     let folder = Folder::new(&[

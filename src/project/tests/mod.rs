@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod committed;
 mod connections;
 pub(super) mod double;
 mod fields;
+mod generated;
 mod later;
 mod mappings;
 mod properties;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use outflow_sdk::source::Model;
 
 use super::{Folder, MAPPING, PROJECT, rendered};
-use crate::project::{Loaded, SyncModel};
+use crate::{Loaded, SyncModel};
 
 /// A project whose mapping has this model, and more lines at its end.
 fn loaded(model: &str, more: &str) -> Loaded {

@@ -1,7 +1,7 @@
 //! What `outflow serve` reads of `outflow.yaml`: callers, hooks, alerts, limits.
 
 use super::{Folder, MAPPING, PROJECT, of_project};
-use crate::project::{AlertWay, DaemonLimits, HookProfile, MailEncryption, Role, Trouble};
+use crate::{AlertWay, DaemonLimits, HookProfile, MailEncryption, Role, Trouble};
 
 const SERVED: &str = r#"
 daemon: { runs: 8 }

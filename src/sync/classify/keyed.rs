@@ -3,9 +3,9 @@
 use outflow_sdk::destination::Mode;
 
 use super::{Classifier, Context};
-use crate::sync::error::RunError;
-use crate::sync::keyed::KeyedScan;
-use crate::sync::plan::Plan;
+use crate::error::RunError;
+use crate::keyed::KeyedScan;
+use crate::plan::Plan;
 
 /// Turns a complete read of some keys into a plan. Rows of other keys are not looked at.
 ///
@@ -14,7 +14,7 @@ use crate::sync::plan::Plan;
 ///
 /// # Errors
 /// When the state or a temporary file cannot be read or written.
-pub(in crate::sync) fn classify_keys(context: &Context<'_>, keyed: KeyedScan) -> Result<Plan, RunError> {
+pub(crate) fn classify_keys(context: &Context<'_>, keyed: KeyedScan) -> Result<Plan, RunError> {
     let KeyedScan { scan, gone, nulls } = keyed;
     let mut classifier = Classifier::new(context, &scan, context.state.rows, None)?;
     classifier.candidates(scan.candidates)?;

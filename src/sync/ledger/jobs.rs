@@ -3,8 +3,8 @@
 use outflow_sdk::destination::{Action, Operation};
 
 use super::{RunLedger, UnderWay, is_complete, locked};
-use crate::deliver::{AcceptedJob, JobNumber};
-use crate::state::{Job, JobId, JobRow};
+use outflow_deliver::{AcceptedJob, JobNumber};
+use outflow_state::{Job, JobId, JobRow};
 
 impl RunLedger {
     pub(super) fn job_id(&self, number: JobNumber) -> JobId {

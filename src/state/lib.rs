@@ -22,7 +22,7 @@ mod matches;
 #[cfg(test)]
 mod measure;
 mod model;
-pub(crate) mod prefetch;
+pub mod prefetch;
 mod prints;
 mod rejects;
 mod row_writes;

@@ -6,7 +6,6 @@
 //! [`run`] has it delivered and [`ledger`] writes what was acknowledged.
 
 pub mod asked;
-pub(crate) mod cast;
 pub mod check;
 pub mod classify;
 mod columns;

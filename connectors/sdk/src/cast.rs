@@ -1,15 +1,35 @@
 //! `as:`, one canonical value turned into another kind.
 
+use crate::value::{Decimal, Value, civil_date, days_since_epoch};
 use jiff::{Timestamp, civil};
-use outflow_sdk::value::{Decimal, Value, civil_date, days_since_epoch};
 
-use crate::project::Cast;
+/// The kind a value is turned into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Cast {
+    /// Text.
+    Text,
+    /// A whole number.
+    Integer,
+    /// An exact number.
+    Number,
+    /// True or false.
+    Boolean,
+    /// A calendar date.
+    Date,
+    /// An instant; without a zone it counts as UTC.
+    Timestamp,
+    /// JSON.
+    Json,
+    /// A list, from an array or comma text.
+    List,
+}
 
 /// Casts `value`; NULL stays NULL and blank text becomes NULL where the target is no text.
 ///
 /// # Errors
 /// A few words that say what it is not, without the value.
-pub(crate) fn cast(value: Value, to: Cast, scale: Option<u8>) -> Result<Value, &'static str> {
+pub fn cast(value: Value, to: Cast, scale: Option<u8>) -> Result<Value, &'static str> {
     if value.is_null() {
         return Ok(Value::Null);
     }

@@ -1,17 +1,31 @@
-//! What is committed or written from the types: schemas, the reference page, examples, `init`.
+//! What the connectors of this build make of the schemas, the reference, `init` and the examples.
+
+#![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
 
-use super::{Folder, rendered};
+use tempfile::TempDir;
+
+use super::built_in;
 use crate::committed::{assert_committed, mappings};
-use crate::project::{
-    InitError, LoadOptions, Loaded, init, json_schema, load, reference,
-    schema::{Schemas, schema_files},
-};
-use crate::registry::Registry;
+use crate::project::{LoadOptions, Loaded, init, json_schema, load, reference, schema_files};
+
+/// A folder with an `outflow.yaml` and one mapping.
+fn folder(project: &str, mapping: &[u8]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("outflow.yaml"), project).unwrap();
+    std::fs::create_dir(folder.path().join("mappings")).unwrap();
+    std::fs::write(folder.path().join("mappings/example.yaml"), mapping).unwrap();
+    folder
+}
+
+fn rendered(loaded: &Loaded) -> String {
+    let problems = loaded.problems.iter();
+    problems.map(|problem| problem.render(false)).collect()
+}
 
 fn offline(root: &Path) -> Loaded {
-    let registry = Registry::built_in();
+    let registry = built_in();
     load(
         root,
         LoadOptions {
@@ -33,14 +47,13 @@ fn offline(root: &Path) -> Loaded {
 ))]
 #[test]
 fn schemas_and_reference_are_committed_as_the_types_say() {
-    let registry = Registry::built_in();
+    let registry = built_in();
     for (name, text) in schema_files(&registry) {
         assert_committed(name, &text);
     }
     assert_committed("REFERENCE.md", &reference(&registry));
 }
 
-/// A pattern that does not compile would let everything through.
 #[test]
 fn every_pattern_of_the_schemas_compiles() {
     fn collect(schema: &serde_json::Value, patterns: &mut Vec<String>) {
@@ -52,74 +65,12 @@ fn every_pattern_of_the_schemas_compiles() {
             .chain(schema.as_array().into_iter().flatten())
             .for_each(|part| collect(part, patterns));
     }
-    let schemas = Schemas::new(&Registry::built_in());
     let mut patterns = Vec::new();
-    for schema in [&schemas.project, &schemas.mapping]
-        .into_iter()
-        .chain(schemas.mapping_to.values())
-    {
-        collect(schema, &mut patterns);
-    }
+    collect(&json_schema(&built_in()), &mut patterns);
     assert!(!patterns.is_empty());
     for pattern in patterns {
         regex_lite::Regex::new(&pattern).unwrap();
     }
-}
-
-#[test]
-fn the_schema_covers_both_files_and_every_connector() {
-    let schema = json_schema(&super::double::registry());
-    let types = |kind: &str| -> Vec<String> {
-        let branches = schema.pointer(&format!("/outflow/$defs/{kind}/oneOf")).unwrap();
-        let word = |branch: &serde_json::Value| {
-            branch
-                .pointer("/properties/type/const")
-                .unwrap()
-                .as_str()
-                .unwrap()
-                .to_owned()
-        };
-        branches.as_array().unwrap().iter().map(word).collect()
-    };
-    assert_eq!(types("source"), ["files"]);
-    assert_eq!(types("destination"), ["crm", "mail", "tables"]);
-    for key in ["sync", "fields", "create_fields", "audience"] {
-        assert!(
-            schema
-                .pointer(&format!("/mapping/properties/{key}/description"))
-                .is_some(),
-            "{key}"
-        );
-    }
-    // What one destination requires must not be demanded of mappings to others.
-    let required = schema.pointer("/mapping/required").unwrap().as_array().unwrap();
-    assert!(required.contains(&"match".into()) && !required.contains(&"audience".into()));
-    // Every reference leads somewhere.
-    for file in ["outflow", "mapping"] {
-        let document = &schema[file];
-        let text = document.to_string();
-        for part in text.split("\"$ref\":\"#").skip(1) {
-            let pointer = part.split('"').next().unwrap();
-            assert!(document.pointer(pointer).is_some(), "{file}: {pointer}");
-        }
-    }
-}
-
-#[test]
-fn the_reference_names_every_key() {
-    let page = reference(&super::double::registry());
-    for key in [
-        "`state`",
-        "`oauth.client_secret`",
-        "`model.sql`",
-        "`schedule.every`",
-        "`fields.FIELD.as`",
-        "`guards.min_rows`",
-        "`audience`",
-    ] {
-        assert!(page.contains(&format!("| {key} |")), "{key}\n{page}");
-    }
-    assert!(page.contains("| `token` | *secret* |"), "{page}");
 }
 
 #[cfg(all(feature = "lake", feature = "hubspot"))]
@@ -127,7 +78,7 @@ fn the_reference_names_every_key() {
 fn init_writes_a_project_that_passes_its_checks() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("new");
-    let written = init(&root, &Registry::built_in()).unwrap();
+    let written = init(&root, &built_in()).unwrap();
     assert!(written.contains(&PathBuf::from("mappings/customers.yaml")));
     assert!(written.iter().all(|path| root.join(path).is_file()));
     let loaded = offline(&root);
@@ -168,44 +119,12 @@ fn init_writes_a_project_that_passes_its_checks() {
     }
 }
 
-#[test]
-fn init_overwrites_nothing() {
-    let folder = Folder::new(&[("outflow.yaml", "mine"), (".gitignore", "mine")]);
-    let registry = super::double::registry();
-    let error = init(folder.path(), &registry).unwrap_err();
-    assert_eq!(error, InitError::Exists(vec!["outflow.yaml".into()]));
-    assert_eq!(
-        error.to_string(),
-        "outflow.yaml is already there; nothing was written"
-    );
-    assert!(!folder.path().join("data").exists());
-    std::fs::remove_file(folder.path().join("outflow.yaml")).unwrap();
-    let written = init(folder.path(), &registry).unwrap();
-    assert!(!written.contains(&PathBuf::from(".gitignore")));
-    assert_eq!(
-        std::fs::read_to_string(folder.path().join(".gitignore")).unwrap(),
-        "mine"
-    );
-    assert!(matches!(init(folder.path(), &registry), Err(InitError::Exists(paths)) if paths.len() == 5));
-}
-
-#[test]
-fn init_says_what_it_cannot_write() {
-    let folder = Folder::new(&[("mappings", "a file where a folder should be")]);
-    let error = init(folder.path(), &super::double::registry()).unwrap_err();
-    assert!(
-        matches!(&error, InitError::Write { path, .. } if path == Path::new("mappings/customers.yaml")),
-        "{error}"
-    );
-}
-
 #[cfg(all(feature = "lake", feature = "hubspot"))]
 #[test]
 fn the_hubspot_example_loads() {
     let example = mappings().join("example-hubspot.yaml");
     let project = "sources: { warehouse: { type: lake, path: . } }\ndestinations: { crm: { type: hubspot, token: \"${env:X}\" } }\n";
-    let folder = Folder::new(&[("outflow.yaml", project)]);
-    folder.write("mappings/example.yaml", &std::fs::read(example).unwrap());
+    let folder = folder(project, &std::fs::read(example).unwrap());
     let loaded = offline(folder.path());
     let shown = rendered(&loaded);
     assert!(!loaded.has_errors(), "{shown}");
@@ -221,8 +140,7 @@ fn the_hubspot_example_loads() {
 fn the_mailchimp_example_loads() {
     let example = mappings().join("example-mailchimp.yaml");
     let project = "sources: { warehouse: { type: lake, path: . } }\ndestinations: { news: { type: mailchimp, api_key: \"${env:X}\" } }\n";
-    let folder = Folder::new(&[("outflow.yaml", project)]);
-    folder.write("mappings/example.yaml", &std::fs::read(example).unwrap());
+    let folder = folder(project, &std::fs::read(example).unwrap());
     let loaded = offline(folder.path());
     let shown = rendered(&loaded);
     assert!(!loaded.has_errors(), "{shown}");
@@ -237,8 +155,7 @@ fn the_mailchimp_example_loads() {
 fn the_marketing_cloud_example_loads() {
     let example = mappings().join("example-marketing-cloud.yaml");
     let project = "sources: { warehouse: { type: lake, path: . } }\ndestinations: { sfmc: { type: marketing_cloud, subdomain: mc0000000000000000000000000x, client_id: abc, client_secret: \"${env:X}\", account_id: 7281234 } }\n";
-    let folder = Folder::new(&[("outflow.yaml", project)]);
-    folder.write("mappings/example.yaml", &std::fs::read(example).unwrap());
+    let folder = folder(project, &std::fs::read(example).unwrap());
     let loaded = offline(folder.path());
     let shown = rendered(&loaded);
     assert!(!loaded.has_errors(), "{shown}");
@@ -259,8 +176,7 @@ fn example_with_connections(name: &str) -> crate::project::Project {
         .filter_map(|line| line.strip_prefix("#   "))
         .map(|line| format!("{line}\n"))
         .collect();
-    let folder = Folder::new(&[("outflow.yaml", &project)]);
-    folder.write("mappings/example.yaml", text.as_bytes());
+    let folder = folder(&project, text.as_bytes());
     let loaded = offline(folder.path());
     let shown = rendered(&loaded);
     assert!(!loaded.has_errors(), "{shown}");
@@ -286,4 +202,17 @@ fn the_bigquery_example_loads() {
 fn the_snowflake_example_loads() {
     let project = example_with_connections("example-snowflake.yaml");
     assert_eq!(project.sync("snowflake_customers").unwrap().fields.len(), 6);
+}
+
+#[test]
+fn every_object_a_built_in_destination_names_is_one_it_has() {
+    for connector in &built_in().destinations {
+        assert!(!connector.objects.is_empty(), "{}", connector.type_name);
+        for kind in connector.objects {
+            let known = (connector.capabilities)(kind.object);
+            assert!(known.is_ok_and(|can| !can.routes.is_empty()), "{}", kind.object);
+        }
+        let key = connector.object_key.map(|key| key.object);
+        assert!(key.is_none_or(|object| connector.objects.iter().any(|kind| kind.object == object)));
+    }
 }

@@ -45,12 +45,12 @@ pub use init::{InitError, init};
 pub use load::{LoadOptions, Loaded, load, project_files};
 pub use mail::{Mail, MailEncryption};
 pub use model::{
-    Cast, DaemonLimits, DestinationConnection, FieldMapping, FieldSource, Guards, NullPolicy, Priority,
-    Project, Schedule, Share, SourceConnection, SyncModel, SyncSpec,
+    DaemonLimits, DestinationConnection, FieldMapping, FieldSource, Guards, NullPolicy, Priority, Project,
+    Schedule, Share, SourceConnection, SyncModel, SyncSpec,
 };
 pub use page::reference;
 pub use problem::{Excerpt, Problem, Severity};
 pub use report::ReportTo;
 pub use schedule::parse_cron;
-pub use schema::json_schema;
+pub use schema::{json_schema, schema_files};
 pub use tree::Span;

@@ -51,6 +51,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use compact_str::CompactString;
+use futures::future::BoxFuture;
 use outflow_sdk::ConnectorError;
 use outflow_sdk::destination::{Binding, Effect, Operation, Rejection, Ticket};
 use thiserror::Error;
@@ -266,7 +267,9 @@ pub enum Failure {
 
 /// Delivers everything in `feed`. See the module. Must run inside a tokio runtime; dropping the
 /// future abandons the requests in flight.
-pub async fn deliver(
+///
+/// The future is boxed so that it is compiled here: that of an `async fn` is compiled by who awaits it.
+pub fn deliver(
     binding: Arc<dyn Binding>,
     account: Arc<Account>,
     feed: Box<dyn Feed>,
@@ -274,7 +277,7 @@ pub async fn deliver(
     policy: Policy,
     stop: CancellationSignal,
     progress: Arc<dyn Progress>,
-) -> DeliveryReport {
+) -> BoxFuture<'static, DeliveryReport> {
     let (shared, channels) = send::Shared::new(binding, account, ledger, policy, progress);
-    dispatch::Dispatch::new(shared, channels, feed).run(stop).await
+    Box::pin(dispatch::Dispatch::new(shared, channels, feed).run(stop))
 }
