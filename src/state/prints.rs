@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use memmap2::{Advice, MmapMut};
+use memmap2::MmapMut;
 use outflow_sdk::print::Print;
 
 /// From this many bytes on, huge pages are asked for: below, the array fits the processor's caches.
@@ -35,8 +35,9 @@ impl Prints {
         }
         match MmapMut::map_anon(bytes) {
             Ok(map) => {
-                // Advice may be refused; the array is then as good as any other.
-                let _ = map.advise(Advice::HugePage);
+                // Advice may be refused; the array is then as good as any other. Only Linux takes it.
+                #[cfg(target_os = "linux")]
+                let _ = map.advise(memmap2::Advice::HugePage);
                 Prints::Mapped { map, len: 0 }
             }
             Err(_) => Prints::Heap(Vec::with_capacity(prints)),

@@ -1,10 +1,9 @@
-//! What a read gives: types, values, and an end when nobody wants the rest.
+//! What a read gives: types and values.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod folder;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow_array::types::Int32Type;
 use arrow_array::{
@@ -12,9 +11,8 @@ use arrow_array::{
     TimestampMicrosecondArray,
 };
 use arrow_schema::{DataType, Field};
-use folder::{Folder, read, start};
-use futures::StreamExt;
-use outflow_sdk::source::{Model, ReadEvent};
+use folder::{Folder, read};
+use outflow_sdk::source::Model;
 
 #[tokio::test]
 async fn sqlites_declared_types_count_as_far_as_the_values_fit() {
@@ -233,68 +231,4 @@ async fn a_single_file_is_a_lake_of_one_table() {
     );
     let error = read(&lake, Model::Table("b".into()), &[]).await.err().unwrap();
     assert_eq!(error.code, "missing_table");
-}
-
-/// Reader threads of this process.
-fn readers() -> usize {
-    let threads = std::fs::read_dir("/proc/self/task").unwrap();
-    threads
-        .filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("comm")).ok())
-        .filter(|name| name.trim() == "lake-read")
-        .count()
-}
-
-async fn all_readers_end() {
-    for _ in 0..1_000 {
-        if readers() == 0 {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("{} readers go on", readers());
-}
-
-/// One test, because it counts the threads of the whole process's reads.
-#[cfg(target_os = "linux")]
-#[test]
-fn a_dropped_read_ends_its_thread() {
-    // A process of its own: other tests read at the same time.
-    if std::env::var_os("OUTFLOW_LAKE_ALONE").is_none() {
-        let status = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["a_dropped_read_ends_its_thread", "--exact"])
-            .env("OUTFLOW_LAKE_ALONE", "1")
-            .status()
-            .unwrap();
-        assert!(status.success());
-        return;
-    }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let rows: String = (0..300_000).map(|row| format!("{row},x\n")).collect();
-        let folder = Folder::new().with("t.csv", format!("id,name\n{rows}"));
-        // Waiting for room in the channel.
-        let mut reading = start(&folder.lake(), Model::Table("t".into()), &[])
-            .await
-            .unwrap();
-        assert!(matches!(
-            reading.events.next().await,
-            Some(Ok(ReadEvent::Batch(_)))
-        ));
-        assert_eq!(readers(), 1);
-        drop(reading);
-        all_readers_end().await;
-        // Inside a statement that never gives a row.
-        let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
-        let lake = folder.lake();
-        let read = start(&lake, Model::Sql(endless.into()), &[]);
-        assert!(
-            tokio::time::timeout(Duration::from_millis(100), read)
-                .await
-                .is_err()
-        );
-        all_readers_end().await;
-    });
 }
