@@ -42,6 +42,8 @@ pub(super) struct Dispatch {
     rows: usize,
     concurrency: usize,
     stop: Option<Stop>,
+    /// Batches sent so far; the log names each by its number.
+    batches: u64,
     requests: u64,
     retries: u64,
     waited: Duration,
@@ -64,6 +66,7 @@ impl Dispatch {
             rows: 1,
             concurrency,
             stop: None,
+            batches: 0,
             requests: 0,
             retries: 0,
             waited: Duration::ZERO,
@@ -224,8 +227,10 @@ impl Dispatch {
             self.ready.make(Arc::clone(&self.shared), parcel);
         }
         if let Some(parcel) = self.ready.next() {
+            self.batches += 1;
+            let span = tracing::warn_span!("batch", batch = self.batches);
             let request = send(Arc::clone(&self.shared), parcel, permit);
-            self.requests_out.spawn(request.in_current_span());
+            self.requests_out.spawn(request.instrument(span));
         }
     }
 

@@ -84,7 +84,8 @@ impl Runner {
         let (run_id, error) = match self.stage.store.begin_run_of(&sync.name, started_ms, asked) {
             Ok(run_id) => {
                 self.stage.progress.started(&sync.name, run_id);
-                let span = tracing::info_span!("run", sync = %sync.name, run = run_id);
+                // Of the level of warnings, so that those name their run whatever else is filtered out.
+                let span = tracing::warn_span!("run", sync = %sync.name, run = run_id);
                 (
                     run_id,
                     self.attempt(sync, run_id, keys, &mut course)

@@ -5,6 +5,7 @@
 mod checks;
 mod demo;
 mod documents;
+mod log;
 mod plans;
 mod project;
 mod reports;
