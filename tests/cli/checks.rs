@@ -122,3 +122,19 @@ async fn a_destination_that_is_down_exits_5() {
     );
     project.outflow(&["check"]).exits(5);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_a_models_sql_is_told_where_it_is_written() {
+    let project = Project::new(2).await;
+    let sql = "select id, email, first_name, city,\n  stge as stage\nfrom customers\n";
+    let table = "model: { table: customers }";
+    let inline = format!("model:\n  sql: |\n    {}", sql.trim_end().replace('\n', "\n    "));
+    project.write("mappings/customers.yaml", &MAPPING.replace(table, &inline));
+    let said = project.outflow(&["check"]).exits(4);
+    insta::assert_snapshot!("misspelt_in_a_mapping", said.stdout);
+    project.write("models/customers.sql", sql);
+    let file = MAPPING.replace(table, "model: { file: ../models/customers.sql }");
+    project.write("mappings/customers.yaml", &file);
+    let said = project.outflow(&["check"]).exits(4);
+    insta::assert_snapshot!("misspelt_in_a_sql_file", said.stdout);
+}

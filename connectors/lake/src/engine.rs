@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use outflow_sdk::ConnectorError;
 use outflow_sdk::names::choices_hint;
 use outflow_sdk::source::Column;
+use outflow_sdk::statement::place_of;
 use rusqlite::config::DbConfig;
 use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
@@ -290,15 +291,14 @@ fn missing_table(error: &rusqlite::Error) -> Option<&str> {
     }
 }
 
-/// Adds "line L, column C of the SQL" where SQLite tells the position.
+/// Adds the place in the model's SQL where SQLite tells it.
 fn at_position(mut error: ConnectorError, sql: &str, cause: &rusqlite::Error) -> ConnectorError {
     if let rusqlite::Error::SqlInputError { offset, .. } = cause
         && let Ok(offset) = usize::try_from(*offset)
-        && let Some(before) = sql.get(..offset)
     {
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
-        error.message = format!("line {line}, column {column} of the SQL: {}", error.message);
+        let place = place_of(sql, offset);
+        error.message = format!("{} at {place}", error.message);
+        error.place = Some(place);
     }
     error
 }

@@ -46,7 +46,7 @@ async fn a_missing_column_names_the_nearest() {
     assert_eq!(error.code, "missing_column", "{error:?}");
     assert_eq!(
         error.message,
-        "line 2, column 8 of the SQL: there is no column 'emial'"
+        "there is no column 'emial' at line 2, column 8 of the model"
     );
     assert_eq!(error.hint.as_deref(), Some("did you mean 'email'?"));
 }
@@ -180,7 +180,7 @@ async fn sql_errors_have_a_position() {
     assert_eq!(error.code, "sql_syntax");
     assert_eq!(
         error.message,
-        "line 3, column 6 of the SQL: near \"id\": syntax error"
+        "near \"id\": syntax error at line 3, column 6 of the model"
     );
     assert_eq!(
         folder.refusal(sql("SELECT nope(id) FROM people")).await.code,
