@@ -2,15 +2,16 @@
 
 use arrow_schema::{Field, Schema};
 use jiff::Timestamp;
+use outflow_project::{Project, SyncModel, SyncSpec};
 use outflow_sdk::destination::FieldProblem;
 use outflow_sdk::print::Printer;
 use outflow_sdk::source::{Column, Model};
 use outflow_sdk::{ConnectorError, ErrorKind, ModelPlace};
 
 use super::error::Exit;
+use super::fit::misfits;
 use super::map::{ColumnProblem, Mapping};
 use super::prepare::object_spec;
-use outflow_project::{Project, SyncModel, SyncSpec};
 
 /// What a finding is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -187,7 +188,7 @@ async fn fits_destination(
         .await
     {
         Ok(binding) => {
-            let problems = binding.problems();
+            let problems = misfits(sync, binding.as_ref());
             checked
                 .findings
                 .extend(problems.into_iter().map(|problem| of_field(sync, problem)));

@@ -6,9 +6,11 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use outflow_project::SyncSpec;
 use outflow_sdk::destination::{Mode, Removed};
 use outflow_sdk::print::{KeyHash, Print};
 use outflow_sdk::value::Value;
+use outflow_state::{Filter, Lookup, Reject, RejectClass, RunId, Store, StoredRow, SyncState, Tally};
 
 use super::diff::{Change, acknowledged, diff_row};
 use super::error::RunError;
@@ -19,8 +21,6 @@ use super::plan::{Immediate, Plan, Planned, PlannedRow, Waves};
 use super::renames::Renames;
 use super::scan::{SAMPLES, Scan};
 use super::spill::{Sequence, SortedSpill, SpillError};
-use outflow_project::SyncSpec;
-use outflow_state::{Filter, Lookup, Reject, RejectClass, RunId, Store, StoredRow, SyncState, Tally};
 
 pub(super) use keyed::classify_keys;
 

@@ -1,14 +1,14 @@
 //! Why a run did not end well, and whose move it is.
 
+use outflow_deliver::Failure;
 use outflow_sdk::destination::FieldProblem;
 use outflow_sdk::{ConnectorError, ErrorKind};
+use outflow_state::StateError;
 use thiserror::Error;
 
 use super::guard::GuardStop;
 use super::map::ColumnProblem;
 use super::spill::SpillError;
-use outflow_deliver::Failure;
-use outflow_state::StateError;
 
 /// A run or plan that stopped.
 #[derive(Debug, Error)]

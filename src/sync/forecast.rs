@@ -4,17 +4,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use outflow_deliver::{Audience, Preview, preview};
+use outflow_project::SyncSpec;
 use outflow_sdk::destination::{Binding, Operation, Rejection, Request};
 use outflow_sdk::value::Value;
+use outflow_state::OpenJobs;
 
 use super::error::RunError;
+use super::fit::must_fit;
 use super::plan::{Plan, PlannedRow, RowToSend, Waves};
 use super::prepare::Stage;
 use super::quota::Quotas;
 use super::spill::Sequence;
-use outflow_deliver::{Audience, Preview, preview};
-use outflow_project::SyncSpec;
-use outflow_state::OpenJobs;
 
 /// Refused rows that are named.
 const SHOWN_REFUSED: usize = 100;
@@ -132,14 +133,7 @@ pub async fn forecast(
         Some(binding) => binding,
         None => stage.bind(sync, &prepared.state, false).await?,
     };
-    let problems: Vec<_> = binding
-        .problems()
-        .into_iter()
-        .filter(|problem| !problem.warning)
-        .collect();
-    if !problems.is_empty() {
-        return Err(RunError::Fields(problems));
-    }
+    must_fit(sync, binding.as_ref())?;
     let mut noted = Noted {
         each,
         refused: Vec::new(),

@@ -7,7 +7,9 @@
 
 use std::collections::HashSet;
 
+use outflow_project::SyncSpec;
 use outflow_sdk::print::{Print, Printer};
+use outflow_state::{Changes, Reject, RejectClass};
 
 use super::classify::{match_numbers, match_text};
 use super::error::RunError;
@@ -15,8 +17,6 @@ use super::plan::{Planned, PlannedRow};
 use super::renames::joined;
 use super::run::{Course, Facts, Runner};
 use super::spill::{Sequence, SpillError};
-use outflow_project::SyncSpec;
-use outflow_state::{Changes, Reject, RejectClass};
 
 /// Match values that are not free, as prints.
 #[derive(Debug, Default)]

@@ -22,10 +22,13 @@ use arrow_array::{BooleanArray, RecordBatch};
 use arrow_select::filter::filter_record_batch;
 use futures::StreamExt;
 use jiff::Timestamp;
+use outflow_deliver::off_worker;
+use outflow_project::{Guards, SyncSpec};
 use outflow_sdk::destination::Mode;
 use outflow_sdk::keys::Keys;
 use outflow_sdk::print::{KeyHash, Printer};
 use outflow_sdk::source::{ReadEvent, ReadRequest, Source};
+use outflow_state::{RunId, SyncState};
 
 use super::asked::AskedKeys;
 use super::classify::{Context, classify_keys};
@@ -34,9 +37,6 @@ use super::guard::{self, GuardStop};
 use super::map::{BatchPrints, ColumnProblem, Mapping, Room};
 use super::prepare::{Prepared, Stage, check_key};
 use super::scan::Scan;
-use outflow_deliver::off_worker;
-use outflow_project::{Guards, SyncSpec};
-use outflow_state::{RunId, SyncState};
 
 /// What a complete read of some keys found.
 pub(super) struct KeyedScan {

@@ -9,19 +9,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use compact_str::CompactString;
 use foldhash::HashMap;
+use outflow_deliver::{AcceptedJob, Clock, Fate, Feed, FeedError, JobNumber, Ledger, LedgerError, Settled};
+use outflow_project::SyncSpec;
 use outflow_sdk::destination::{Effect, Mode, Operation, Rejection};
 use outflow_sdk::print::{KeyHash, Print};
+use outflow_state::{
+    Attempt, Changes, FilterChange, Reject, RejectClass, RunId, Store, StoredRow, SyncId, Tally, WHEN_ASKED,
+};
 
 use super::classify::{match_numbers, match_text};
 use super::committer::Committer;
 use super::held::HeldValues;
 use super::plan::{Planned, RowToSend};
 use super::spill::SpillError;
-use outflow_deliver::{AcceptedJob, Clock, Fate, Feed, FeedError, JobNumber, Ledger, LedgerError, Settled};
-use outflow_project::SyncSpec;
-use outflow_state::{
-    Attempt, Changes, FilterChange, Reject, RejectClass, RunId, Store, StoredRow, SyncId, Tally, WHEN_ASKED,
-};
 
 /// Most filter changes remembered; beyond, the filter is rebuilt from the store.
 pub(crate) const FILTER_CHANGES: usize = 250_000;

@@ -12,6 +12,7 @@ mod columns;
 mod committer;
 pub mod diff;
 pub mod error;
+mod fit;
 pub mod forecast;
 pub mod guard;
 pub mod held;

@@ -8,6 +8,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Schema};
 use compact_str::CompactString;
 use jiff::fmt::StdFmtWrite;
+use outflow_project::{FieldMapping, FieldSource, NullPolicy, SyncSpec};
 use outflow_sdk::destination::{FieldType, MappedField};
 use outflow_sdk::keys::KeyKind;
 use outflow_sdk::print::{KeyHash, Print, Printer, add_field, bind_to_key};
@@ -17,7 +18,6 @@ use serde::{Deserialize, Serialize};
 use super::columns::{self, ColumnMatch};
 use super::packed::{self, PackedValues};
 use super::spill::SpillError;
-use outflow_project::{FieldMapping, FieldSource, NullPolicy, SyncSpec};
 use outflow_sdk::cast::{Cast, cast};
 
 /// A mapping that does not fit the model's columns.

@@ -8,18 +8,18 @@ use std::sync::Arc;
 
 use compact_str::CompactString;
 use futures::future::join_all;
+use outflow_deliver::{End, JobResult, OpenJob, resume};
+use outflow_project::SyncSpec;
 use outflow_sdk::destination::{Action, Answer, Effect, Mode, Operation, Outcome, Rejection};
 use outflow_sdk::print::KeyHash;
+use outflow_state::{
+    Attempt, Changes, Job, JobRow, Reject, RejectClass, RunId, Store, StoredRow, SyncState, WHEN_ASKED,
+};
 
 use super::diff::acknowledged;
 use super::error::RunError;
 use super::progress::DeliveryProgress;
 use super::run::{Course, Runner, asked, tell_time_zone};
-use outflow_deliver::{End, JobResult, OpenJob, resume};
-use outflow_project::SyncSpec;
-use outflow_state::{
-    Attempt, Changes, Job, JobRow, Reject, RejectClass, RunId, Store, StoredRow, SyncState, WHEN_ASKED,
-};
 
 impl Runner {
     /// Asks about every open job of the sync and writes down what became of its rows.

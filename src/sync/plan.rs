@@ -5,12 +5,12 @@ use std::path::Path;
 use compact_str::CompactString;
 use outflow_sdk::destination::{Action, Operation, Removed};
 use outflow_sdk::print::{KeyHash, Print};
+use outflow_state::{Reject, StoredRow, Tally};
 use serde::{Deserialize, Serialize};
 
 use super::held::HeldValues;
 use super::packed::{self, PackedValues, SharedValues};
 use super::spill::Sequence;
-use outflow_state::{Reject, StoredRow, Tally};
 
 /// What is planned for a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

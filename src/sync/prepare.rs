@@ -4,8 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use outflow_deliver::{Clock, Policy, ask, off_worker};
+use outflow_project::{Project, SyncSpec};
 use outflow_sdk::destination::{Binding, Destination, ObjectSpec};
 use outflow_sdk::source::{ReadRequest, Source};
+use outflow_state::{Filter, Identity, RunId, Store, SyncState};
 use serde::{Deserialize, Serialize};
 
 use super::classify::{Context, classify};
@@ -15,9 +18,6 @@ use super::map::Mapping;
 use super::plan::Plan;
 use super::progress::Progress;
 use super::scan::scan;
-use outflow_deliver::{Clock, Policy, ask, off_worker};
-use outflow_project::{Project, SyncSpec};
-use outflow_state::{Filter, Identity, RunId, Store, SyncState};
 
 /// How long the destination's fields, once looked at, count as known where nothing is sent. Rejects
 /// that wait for a field to change are woken at most this much later.

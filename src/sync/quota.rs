@@ -4,11 +4,11 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use outflow_deliver::{Account, AccountSnapshot, Accounts, Clock};
 use outflow_sdk::destination::Destination;
+use outflow_state::Store;
 
 use super::error::RunError;
-use outflow_deliver::{Account, AccountSnapshot, Accounts, Clock};
-use outflow_state::Store;
 
 /// How often a running delivery writes down what it used, so that a killed process does not start
 /// with a fresh window.

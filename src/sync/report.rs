@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::error::{Exit, RunError};
 use outflow_deliver::Slowest;
 use outflow_project::SyncSpec;
 use outflow_state::{RunDetail, RunId, RunStatus, SlowRequest, Tally};
+
+use super::error::{Exit, RunError};
 
 /// How one sync's run ended.
 #[derive(Debug)]

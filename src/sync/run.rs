@@ -5,14 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use outflow_deliver::{Account, DeliveryReport, End, Ledger, Policy, Slowest, deliver, off_worker};
+use outflow_project::SyncSpec;
 use outflow_sdk::ErrorKind;
-use outflow_sdk::destination::{Binding, FieldProblem};
+use outflow_sdk::destination::Binding;
+use outflow_state::{
+    Changes, Filter, FilterChange, RunId, RunRecord, RunStatus, SyncState, Tally, note_changes,
+};
 use tokio::sync::watch;
 use tracing::Instrument;
 
 use super::asked::AskedKeys;
 use super::classify::keeps_key_text;
 use super::error::RunError;
+use super::fit::must_fit;
 use super::held::HeldValues;
 use super::ledger::{FILTER_CHANGES, PlanFeed, RunFacts, RunLedger};
 use super::plan::{Immediate, Plan, PlannedRow, RowToSend, Waves};
@@ -21,11 +27,6 @@ use super::progress::DeliveryProgress;
 use super::quota::Quotas;
 use super::report::RunReport;
 use super::spill::Sequence;
-use outflow_deliver::{Account, DeliveryReport, End, Ledger, Policy, Slowest, deliver, off_worker};
-use outflow_project::SyncSpec;
-use outflow_state::{
-    Changes, Filter, FilterChange, RunId, RunRecord, RunStatus, SyncState, Tally, note_changes,
-};
 
 /// Rows in one transaction of what is settled without a request.
 const CHUNK: usize = 2_000;
@@ -499,14 +500,7 @@ impl Runner {
     /// Binds for writing: the account is the state's own, and the mapping fits.
     async fn open(&self, facts: &Facts<'_>) -> Result<Arc<dyn Binding>, RunError> {
         let binding = self.stage.bind(facts.sync, facts.state, true).await?;
-        let problems: Vec<FieldProblem> = binding
-            .problems()
-            .into_iter()
-            .filter(|problem| !problem.warning)
-            .collect();
-        if !problems.is_empty() {
-            return Err(RunError::Fields(problems));
-        }
+        must_fit(facts.sync, binding.as_ref())?;
         self.stage
             .store
             .set_target(facts.state.id, &facts.sync.key, &binding.target())?;

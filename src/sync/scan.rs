@@ -7,15 +7,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use futures::StreamExt;
+use outflow_project::SyncSpec;
 use outflow_sdk::print::{KeyHash, Print, Printer};
 use outflow_sdk::source::{ReadEvent, ReadReceipt, ReadRequest, Source};
+use outflow_state::{Filter, Probe};
 
 use super::error::RunError;
 use super::map::{BatchPrints, Mapping, Room};
 use super::progress::Progress;
 use super::spill::{PackedRows, SortedSpill, SpillError};
-use outflow_project::SyncSpec;
-use outflow_state::{Filter, Probe};
 
 /// Most rows of a kind that a report names.
 pub const SAMPLES: usize = 5;

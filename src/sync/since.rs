@@ -5,12 +5,12 @@
 //! starts from the beginning: rows that did not change may have values now that nobody sent.
 
 use jiff::Timestamp;
+use outflow_project::SyncSpec;
+use outflow_state::SyncState;
 use serde::{Deserialize, Serialize};
 
 use super::error::RunError;
 use super::prepare::Stage;
-use outflow_project::SyncSpec;
-use outflow_state::SyncState;
 
 /// The last success as it is noted in the state.
 #[derive(Serialize, Deserialize)]

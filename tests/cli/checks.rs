@@ -138,3 +138,21 @@ async fn what_is_wrong_with_a_models_sql_is_told_where_it_is_written() {
     let said = project.outflow(&["check"]).exits(4);
     insta::assert_snapshot!("misspelt_in_a_sql_file", said.stdout);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_constant_that_no_row_could_be_sent_with_is_found_before_the_first_row() {
+    let project = Project::new(2).await;
+    let mapping = MAPPING.replace("lifecyclestage: stage", "lifecyclestage: { value: custmer }");
+    project.write("mappings/customers.yaml", &mapping);
+    let said = project.outflow(&["check"]).exits(2);
+    insta::assert_snapshot!("constant_that_is_no_option", said.stdout);
+    for verb in ["plan", "run"] {
+        let said = project.outflow(&[verb]).exits(2);
+        assert!(said.stderr.contains("bad_constant"), "{verb}: {}", said.stderr);
+    }
+    assert!(project.writes().is_empty());
+    let mapping = mapping.replace("custmer", "customer");
+    project.write("mappings/customers.yaml", &mapping);
+    project.outflow(&["check"]).exits(0);
+    project.outflow(&["run"]).exits(0);
+}

@@ -7,6 +7,7 @@ use outflow_sdk::destination::{
     Answer, Binding, Effect, Encoded, FieldProblem, Operation, Outcome, Rejection, Request, Route, Sent,
 };
 use outflow_sdk::http::HttpResponse;
+use outflow_sdk::value::Value;
 use outflow_sdk::{ConnectorError, ErrorKind};
 use serde_json::Value as Json;
 
@@ -52,6 +53,11 @@ impl Binding for HubSpotBinding {
 
     fn inspect(&self, operation: &Operation) -> Result<(), Rejection> {
         self.layout.inspect(operation)
+    }
+
+    fn inspect_value(&self, field: u16, value: &Value) -> Result<(), Rejection> {
+        let field = self.layout.fields.get(usize::from(field));
+        field.map_or(Ok(()), |field| field.inspect(value))
     }
 
     fn identity(&self, operation: &Operation) -> u64 {

@@ -46,6 +46,15 @@ impl BoundField {
     pub(crate) fn stage(&self) -> u8 {
         u8::from(self.kind == Kind::Membership)
     }
+
+    /// Refuses a value the property cannot have.
+    pub(crate) fn inspect(&self, value: &Value) -> Result<(), Rejection> {
+        values::check(&self.kind, value).map_err(|flaw| Rejection {
+            code: flaw.code.into(),
+            field: Some(self.name.clone()),
+            message: format!("{} {}", self.name, flaw.words),
+        })
+    }
 }
 
 /// A mapping tied to live properties.
@@ -124,12 +133,9 @@ impl Layout {
             return Ok(());
         }
         for (field, value) in self.fields.iter().zip(operation.record.iter()) {
-            let Some(value) = value else { continue };
-            values::check(&field.kind, value).map_err(|flaw| Rejection {
-                code: flaw.code.into(),
-                field: Some(field.name.clone()),
-                message: format!("{} {}", field.name, flaw.words),
-            })?;
+            if let Some(value) = value {
+                field.inspect(value)?;
+            }
         }
         Ok(())
     }

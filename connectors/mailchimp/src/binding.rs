@@ -7,6 +7,7 @@ use outflow_sdk::destination::{
     Answer, Binding, Encoded, FieldProblem, Operation, Outcome, Rejection, Request, Route, Sent,
 };
 use outflow_sdk::http::HttpResponse;
+use outflow_sdk::value::Value;
 use outflow_sdk::{ConnectorError, ErrorKind};
 
 use crate::capabilities::Verb;
@@ -49,6 +50,10 @@ impl Binding for MailchimpBinding {
 
     fn inspect(&self, operation: &Operation) -> Result<(), Rejection> {
         self.layout.inspect(operation)
+    }
+
+    fn inspect_value(&self, field: u16, value: &Value) -> Result<(), Rejection> {
+        self.layout.inspect_value(field, value)
     }
 
     fn identity(&self, operation: &Operation) -> u64 {

@@ -24,7 +24,7 @@ use crate::checks;
 use crate::client::Client;
 use crate::layout::hash_of;
 use crate::status;
-use crate::values;
+use crate::values::{self, Flaw};
 
 /// Fields of an event that are no properties.
 const NAME: &str = "name";
@@ -42,6 +42,23 @@ pub(crate) const ROUTE: Route = Route {
     // Mailchimp would show the event twice and start its automations twice.
     replay_safe: false,
 };
+
+const NOBODY: Flaw = Flaw {
+    code: "missing_match",
+    words: "is empty, so the event is nobody's",
+};
+const INVALID_NAME: Flaw = Flaw {
+    code: "invalid_event_name",
+    words: "must have 2 to 30 characters",
+};
+
+fn refuse(field: &str, flaw: &Flaw) -> Result<(), Rejection> {
+    Err(Rejection {
+        code: flaw.code.into(),
+        field: Some(field.into()),
+        message: format!("{field} {}", flaw.words),
+    })
+}
 
 /// What a mapped field is in an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +79,30 @@ impl Part {
             IS_SYNCING => Part::IsSyncing,
             property => Part::Property(property.to_owned()),
         }
+    }
+
+    /// Refuses a value this part of an event cannot have; nothing stands for none.
+    fn inspect(&self, value: &Value) -> Result<(), Rejection> {
+        if values::is_empty(value) {
+            return Ok(());
+        }
+        let (field, is_good, flaw) = match self {
+            Part::Email => {
+                let is_address = matches!(value, Value::Text(text) if values::is_address(text.trim()));
+                (MATCH, is_address, values::INVALID_EMAIL)
+            }
+            Part::Name => {
+                let length = values::text_of(value).trim().chars().count();
+                (NAME, NAME_LENGTH.contains(&length), INVALID_NAME)
+            }
+            Part::OccurredAt => {
+                let is_instant = values::instant_of(value).is_some();
+                (OCCURRED_AT, is_instant, values::INVALID_INSTANT)
+            }
+            Part::IsSyncing => (IS_SYNCING, values::bool_of(value).is_some(), values::INVALID_BOOL),
+            Part::Property(_) => return Ok(()),
+        };
+        if is_good { Ok(()) } else { refuse(field, &flaw) }
     }
 }
 
@@ -188,36 +229,23 @@ impl Binding for EventBinding {
     }
 
     fn inspect(&self, operation: &Operation) -> Result<(), Rejection> {
-        let refuse = |code: &str, field: &str, words: &str| {
-            Err(Rejection {
-                code: code.into(),
-                field: Some(field.into()),
-                message: format!("{field} {words}"),
-            })
-        };
-        match self.email(operation) {
-            Some(email) if values::is_address(email) => {}
-            Some(_) => return refuse(values::INVALID_EMAIL.code, MATCH, values::INVALID_EMAIL.words),
-            None => return refuse("missing_match", MATCH, "is empty, so the event is nobody's"),
+        if self.email(operation).is_none() {
+            return refuse(MATCH, &NOBODY);
         }
-        let name = self.value(operation, &Part::Name).map(values::text_of);
-        let length = name.map_or(0, |name| name.trim().chars().count());
-        if !NAME_LENGTH.contains(&length) {
-            return refuse("invalid_event_name", NAME, "must have 2 to 30 characters");
+        if self.value(operation, &Part::Name).is_none() {
+            return refuse(NAME, &INVALID_NAME);
         }
-        let when = self.value(operation, &Part::OccurredAt);
-        if when.is_some_and(|value| values::instant_of(value).is_none()) {
-            return refuse(
-                values::INVALID_INSTANT.code,
-                OCCURRED_AT,
-                values::INVALID_INSTANT.words,
-            );
-        }
-        let flag = self.value(operation, &Part::IsSyncing);
-        if flag.is_some_and(|value| values::bool_of(value).is_none()) {
-            return refuse(values::INVALID_BOOL.code, IS_SYNCING, values::INVALID_BOOL.words);
+        for (part, value) in self.parts.iter().zip(operation.record.iter()) {
+            if let Some(value) = value {
+                part.inspect(value)?;
+            }
         }
         Ok(())
+    }
+
+    fn inspect_value(&self, field: u16, value: &Value) -> Result<(), Rejection> {
+        let part = self.parts.get(usize::from(field));
+        part.map_or(Ok(()), |part| part.inspect(value))
     }
 
     /// Every key is an event of its own, so two of one member may be under way together.

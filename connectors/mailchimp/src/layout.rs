@@ -128,14 +128,17 @@ impl Layout {
             return Ok(());
         }
         for (field, value) in self.fields.iter().zip(operation.record.iter()) {
-            let Some(value) = value else { continue };
-            check(&field.kind, value).map_err(|flaw| Rejection {
-                code: flaw.code.into(),
-                field: Some(field.name.clone()),
-                message: format!("{} {}", field.name, flaw.words),
-            })?;
+            if let Some(value) = value {
+                inspect_field(field, value)?;
+            }
         }
         Ok(())
+    }
+
+    /// Refuses a value its field cannot have in any row.
+    pub(crate) fn inspect_value(&self, number: u16, value: &Value) -> Result<(), Rejection> {
+        let field = self.field(number);
+        field.map_or(Ok(()), |field| inspect_field(field, value))
     }
 
     /// Hash of the member an operation means.
@@ -317,6 +320,14 @@ pub(crate) fn hash_of(email: &str) -> String {
         }
     }
     hash
+}
+
+fn inspect_field(field: &BoundField, value: &Value) -> Result<(), Rejection> {
+    check(&field.kind, value).map_err(|flaw| Rejection {
+        code: flaw.code.into(),
+        field: Some(field.name.clone()),
+        message: format!("{} {}", field.name, flaw.words),
+    })
 }
 
 fn check(kind: &Kind, value: &Value) -> Result<(), Flaw> {

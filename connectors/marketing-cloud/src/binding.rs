@@ -8,6 +8,7 @@ use outflow_sdk::destination::{
     Action, Answer, Asked, Binding, Encoded, FieldProblem, Operation, Outcome, Rejection, Removed, Request,
     Route, Sent, Ticket,
 };
+use outflow_sdk::value::Value;
 use outflow_sdk::{ConnectorError, ErrorKind};
 
 use crate::capabilities::{CONSENT, CONTACTS, DELETE, ROWS};
@@ -179,6 +180,10 @@ impl Binding for RowBinding {
 
     fn inspect(&self, operation: &Operation) -> Result<(), Rejection> {
         self.layout.inspect(operation)
+    }
+
+    fn inspect_value(&self, field: u16, value: &Value) -> Result<(), Rejection> {
+        self.layout.inspect_value(field, value)
     }
 
     fn identity(&self, operation: &Operation) -> u64 {

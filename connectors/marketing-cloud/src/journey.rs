@@ -143,6 +143,11 @@ impl Binding for EventBinding {
         }
     }
 
+    /// The entry source of a journey takes what it is given, as text.
+    fn inspect_value(&self, _: u16, _: &Value) -> Result<(), Rejection> {
+        Ok(())
+    }
+
     /// Every key is an event of its own, so two of one contact may be under way together.
     fn identity(&self, operation: &Operation) -> u64 {
         xxh3_64(operation.key.as_bytes())

@@ -156,30 +156,43 @@ impl Layout {
             return Ok(());
         }
         for (number, (column, value)) in self.columns.iter().zip(operation.record.iter()).enumerate() {
-            let Some(value) = value else { continue };
-            let refuse = |code: &str, words: &str| {
-                Err(Rejection {
-                    code: code.into(),
-                    field: Some(column.name.clone()),
-                    message: format!("{} {words}", column.name),
-                })
-            };
-            if column.required && values::is_empty(value) {
-                return refuse(
-                    "missing_required",
-                    "is required by the data extension and is empty",
-                );
+            if let Some(value) = value {
+                self.inspect_column(number, column, value)?;
             }
-            if let Err(flaw) = values::check(column.kind, value) {
-                return refuse(flaw.code, flaw.words);
-            }
-            // Some go into SOAP requests, which cannot hold every character.
-            let leads = self
-                .relation
-                .is_some_and(|relation| usize::from(relation.field) == number);
-            if (column.primary || leads) && !soap::can_hold(&values::text_of(value)) {
-                return refuse(INVALID_TEXT.code, INVALID_TEXT.words);
-            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a value its column cannot have in any row.
+    pub(crate) fn inspect_value(&self, field: u16, value: &Value) -> Result<(), Rejection> {
+        let number = usize::from(field);
+        let column = self.columns.get(number);
+        column.map_or(Ok(()), |column| self.inspect_column(number, column, value))
+    }
+
+    fn inspect_column(&self, number: usize, column: &Column, value: &Value) -> Result<(), Rejection> {
+        let refuse = |code: &str, words: &str| {
+            Err(Rejection {
+                code: code.into(),
+                field: Some(column.name.clone()),
+                message: format!("{} {words}", column.name),
+            })
+        };
+        if column.required && values::is_empty(value) {
+            return refuse(
+                "missing_required",
+                "is required by the data extension and is empty",
+            );
+        }
+        if let Err(flaw) = values::check(column.kind, value) {
+            return refuse(flaw.code, flaw.words);
+        }
+        // Some go into SOAP requests, which cannot hold every character.
+        let leads = self
+            .relation
+            .is_some_and(|relation| usize::from(relation.field) == number);
+        if (column.primary || leads) && !soap::can_hold(&values::text_of(value)) {
+            return refuse(INVALID_TEXT.code, INVALID_TEXT.words);
         }
         Ok(())
     }

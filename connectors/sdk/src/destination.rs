@@ -426,6 +426,10 @@ pub trait Binding: Send + Sync {
     /// Refuses a row that cannot be valid (bad e-mail, unknown option) before a request is spent on it.
     fn inspect(&self, operation: &Operation) -> Result<(), Rejection>;
 
+    /// Refuses a value that a field cannot have in any row: [`inspect`](Self::inspect) would refuse each.
+    /// A mapping's constants are asked for before the first row.
+    fn inspect_value(&self, field: u16, value: &Value) -> Result<(), Rejection>;
+
     /// Hash of the record an operation means, ignoring what the destination ignores (case, spaces).
     /// Two operations with one identity are never in flight together.
     fn identity(&self, operation: &Operation) -> u64;

@@ -180,6 +180,10 @@ impl Binding for Bound {
         Ok(())
     }
 
+    fn inspect_value(&self, _: u16, _: &Value) -> Result<(), Rejection> {
+        Ok(())
+    }
+
     fn identity(&self, operation: &Operation) -> u64 {
         let record = match operation.action {
             Action::Write => self.email(operation),

@@ -406,8 +406,13 @@ impl Binding for Twin {
     }
 
     fn inspect(&self, operation: &Operation) -> Result<(), Rejection> {
-        match operation.record.first() {
-            Some(Some(Value::Text(text))) if text == "invalid" => Err(rejection("invalid_value")),
+        let first = operation.record.first().and_then(Option::as_ref);
+        first.map_or(Ok(()), |value| self.inspect_value(0, value))
+    }
+
+    fn inspect_value(&self, field: u16, value: &Value) -> Result<(), Rejection> {
+        match (field, value) {
+            (0, Value::Text(text)) if text == "invalid" => Err(rejection("invalid_value")),
             _ => Ok(()),
         }
     }

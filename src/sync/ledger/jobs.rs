@@ -1,10 +1,10 @@
 //! What is written down of a job when the destination accepts it.
 
+use outflow_deliver::{AcceptedJob, JobNumber};
 use outflow_sdk::destination::{Action, Operation};
+use outflow_state::{Job, JobId, JobRow};
 
 use super::{RunLedger, UnderWay, is_complete, locked};
-use outflow_deliver::{AcceptedJob, JobNumber};
-use outflow_state::{Job, JobId, JobRow};
 
 impl RunLedger {
     pub(super) fn job_id(&self, number: JobNumber) -> JobId {

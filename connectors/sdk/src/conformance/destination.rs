@@ -13,7 +13,7 @@
 //! | DST-009 | takes no answer for a success that does not say so |
 //! | DST-010 | classifies refusals of the request: credentials, limits, outages, lost answers |
 //! | DST-011 | repeats nothing of a vendor's text, nor a secret, in errors and outcomes |
-//! | DST-012 | accepts good rows and refuses rows without a match value |
+//! | DST-012 | accepts good rows and their values, and refuses rows without a match value |
 //! | DST-013 | knows one record under two spellings of its match, and tells other records apart |
 //! | DST-014 | sends once: one exchange for every request |
 //! | DST-015 | has the same target and schema print when asked again |
@@ -153,6 +153,13 @@ impl Suite<'_> {
             let refused = binding.inspect(operation).err();
             self.require("DST-012", refused.is_none(), || {
                 format!("row {}: {refused:?}", operation.row)
+            });
+            let values = (0..).zip(operation.record.iter());
+            let refused = values
+                .filter_map(|(field, value)| binding.inspect_value(field, value.as_ref()?).err())
+                .next();
+            self.require("DST-012", refused.is_none(), || {
+                format!("a value of row {}: {refused:?}", operation.row)
             });
             let route = binding.route(operation);
             let same = route == binding.route(operation) && route.max_rows > 0 && !route.name.is_empty();

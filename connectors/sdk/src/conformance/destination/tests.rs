@@ -36,6 +36,7 @@ enum Fault {
     RefusalsAreBugs,
     QuotesVendor,
     TakesNullMatch,
+    RefusesGoodValues,
     CaseSensitive,
     SendsTwice,
     TargetChanges,
@@ -166,6 +167,17 @@ impl Binding for Sample {
             code: "missing_match".into(),
             field: None,
             message: "no match value".into(),
+        })
+    }
+
+    fn inspect_value(&self, _: u16, _: &Value) -> Result<(), Rejection> {
+        if !self.is(Fault::RefusesGoodValues) {
+            return Ok(());
+        }
+        Err(Rejection {
+            code: "invalid_value".into(),
+            field: None,
+            message: "no good".into(),
         })
     }
 
@@ -344,6 +356,7 @@ async fn every_broken_rule_is_named() {
         (Fault::RefusalsAreBugs, "DST-010"),
         (Fault::QuotesVendor, "DST-011"),
         (Fault::TakesNullMatch, "DST-012"),
+        (Fault::RefusesGoodValues, "DST-012"),
         (Fault::CaseSensitive, "DST-013"),
         (Fault::SendsTwice, "DST-014"),
         (Fault::TargetChanges, "DST-015"),
