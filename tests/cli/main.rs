@@ -11,4 +11,5 @@ mod project;
 mod reports;
 mod runs;
 mod signals;
+mod terminal;
 mod words;
