@@ -106,6 +106,52 @@ async fn a_value_that_cannot_be_cast_rejects_its_row_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_row_without_a_value_that_may_not_be_missing_waits_for_it_alone() {
+    let mapping = MAPPING.replace("  city: city", "  city: { column: city, null: fail }");
+    let model = "id,email,first,city\n1,ann@example.com,Ann,Oslo\n2,bob@example.com,Bob,\n";
+    let bench = Bench::new(&mapping, model).await;
+    for attempt in ["at first", "and again"] {
+        let report = bench.run().await;
+        assert_eq!(
+            (report.tally.rejected, report.exit() as u8),
+            (1, 1),
+            "{attempt}: {:?}",
+            report.tally
+        );
+        assert!(
+            bench.twin.contact("bob@example.com").is_none(),
+            "{attempt}: it is not sent"
+        );
+        assert_eq!(
+            bench.field("ann@example.com", "city").as_deref(),
+            Some("Oslo"),
+            "{attempt}: others are"
+        );
+        let rejects = bench.store(Access::Read).rejects(None, None, 10).unwrap();
+        assert_eq!(rejects.len(), 1, "{attempt}");
+        let reject = &rejects[0].reject;
+        assert_eq!(
+            (reject.key_text.as_str(), reject.code.as_str(), reject.class),
+            ("2", "null_value", RejectClass::Permanent),
+            "{attempt}"
+        );
+        assert_eq!(reject.field.as_deref(), Some("city"), "{attempt}");
+    }
+    assert_eq!(bench.requests(), 0, "the second time there was nothing to send");
+
+    bench.model(&model.replace("Bob,", "Bob,Rome"));
+    let tally = bench.run_ok().await;
+    assert_eq!((tally.created, tally.unchanged, tally.rejected), (1, 1, 0));
+    assert_eq!(bench.field("bob@example.com", "city").as_deref(), Some("Rome"));
+
+    // A value that is taken away is refused as well, and what is there stays.
+    bench.model(model);
+    let report = bench.run().await;
+    assert_eq!((report.tally.rejected, bench.writes().len()), (1, 0));
+    assert_eq!(bench.field("bob@example.com", "city").as_deref(), Some("Rome"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_old_value_stays_at_the_destination_while_the_new_one_is_refused() {
     let model = "id,email,first,city\n1,ann@example.com,Ann,lead\n";
     let mapping = MAPPING.replace("  city: city", "  lifecyclestage: city");
