@@ -1,7 +1,7 @@
 //! Rows that are refused.
 
 use outflow::state::{Access, RejectClass};
-use outflow_sandbox::hubspot::{Fault, FaultKind};
+use outflow_sandbox::hubspot::{AllFailed, Fault, FaultKind, Options};
 
 use crate::bench_project::{Bench, MAPPING};
 
@@ -200,22 +200,104 @@ async fn no_contact_value_stays_in_the_state() {
     }
 }
 
+/// Four rows of which the second has an address that only HubSpot knows to be wrong.
+const UNKNOWN_DOMAIN: &str = "id,email,first,city\n1,ann@example.com,Ann,Oslo\n2,bob@example.con,Bob,Rome\n\
+     3,cy@example.com,Cy,Rome\n4,di@example.com,Di,Oslo\n";
+
+/// Who the destination has, and who is refused and why, after a run that met [`UNKNOWN_DOMAIN`].
+fn only_bob_is_refused(bench: &Bench) {
+    let mut there: Vec<String> = bench
+        .twin
+        .contacts()
+        .iter()
+        .filter_map(|contact| contact.get("firstname").map(str::to_owned))
+        .collect();
+    there.sort();
+    assert_eq!(there, ["Ann", "Cy", "Di"]);
+    let rejects = bench.store(Access::Read).rejects(None, None, 10).unwrap();
+    let told: Vec<_> = rejects
+        .iter()
+        .map(|open| {
+            let reject = &open.reject;
+            (
+                reject.key_text.as_str(),
+                reject.code.as_str(),
+                reject.field.as_deref(),
+            )
+        })
+        .collect();
+    assert_eq!(told, [("2", "invalid_email", Some("email"))]);
+    assert!(
+        !rejects[0].reject.message.contains("example.con"),
+        "values are not repeated in reasons"
+    );
+}
+
+/// The keys in each write of the last run, fewest first.
+fn batches(bench: &Bench) -> Vec<Vec<String>> {
+    let mut batches: Vec<Vec<String>> = bench
+        .writes()
+        .iter()
+        .map(|(_, body)| {
+            let inputs = body["inputs"].as_array().unwrap();
+            inputs
+                .iter()
+                .map(|input| input["id"].as_str().unwrap().to_owned())
+                .collect()
+        })
+        .collect();
+    batches.sort_by_key(Vec::len);
+    batches
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_a_batch_names_as_refused_costs_no_further_request() {
+    let bench = Bench::new(MAPPING, UNKNOWN_DOMAIN).await;
+    let report = bench.run().await;
+    assert_eq!((report.tally.created, report.tally.rejected), (3, 1));
+    let sent = batches(&bench);
+    assert_eq!(sent.len(), 1, "{sent:?}");
+    assert_eq!(sent[0].len(), 4, "the row was sent: nobody here could know");
+    only_bob_is_refused(&bench);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_refused_as_a_whole_is_split_until_the_row_is_found() {
-    let bench = Bench::new(MAPPING, MODEL).await;
-    bench.twin.inject(Fault::on(
-        "/batch/upsert",
-        FaultKind::Status {
-            code: 400,
-            body: Some("{\"status\":\"error\",\"category\":\"VALIDATION_ERROR\",\"message\":\"no\"}".into()),
-            headers: Vec::new(),
-        },
-    ));
+    let options = Options {
+        all_failed: AllFailed::BadRequest,
+        ..Options::default()
+    };
+    let bench = Bench::with(MAPPING, UNKNOWN_DOMAIN, options).await;
+    // The whole and both halves are refused without a name; then each row speaks for itself.
+    let body = "{\"status\":\"error\",\"category\":\"VALIDATION_ERROR\",\"message\":\"no\"}";
+    let refused = FaultKind::Status {
+        code: 400,
+        body: Some(body.into()),
+        headers: Vec::new(),
+    };
+    bench.twin.inject(Fault::on("/batch/upsert", refused).times(3));
     let report = bench.run().await;
+    assert_eq!((report.tally.created, report.tally.rejected), (3, 1));
+    let sent = batches(&bench);
+    let sizes: Vec<usize> = sent.iter().map(Vec::len).collect();
+    assert_eq!(sizes, [1, 1, 1, 1, 2, 2, 4], "{sent:?}");
+    let mut alone: Vec<&String> = sent.iter().filter(|keys| keys.len() == 1).flatten().collect();
+    alone.sort();
     assert_eq!(
-        (report.tally.created, report.tally.rejected),
-        (2, 1),
-        "only the row with the bad address"
+        alone,
+        [
+            "ann@example.com",
+            "bob@example.con",
+            "cy@example.com",
+            "di@example.com"
+        ]
     );
-    assert!(bench.writes().len() >= 3, "whole, then halves");
+    let refused = bench
+        .twin
+        .requests()
+        .into_iter()
+        .filter(|request| request.status == 400)
+        .count();
+    assert_eq!(refused, 4, "the last one by the destination's own judgement");
+    only_bob_is_refused(&bench);
 }
