@@ -118,24 +118,6 @@ async fn rows_whose_answers_are_always_too_late_are_in_doubt_until_they_are_sent
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_destination_that_answers_everything_too_late_stops_the_run_before_a_write() {
-    let bench = impatient(MAPPING, 3).await;
-    bench.twin.set_latency(Duration::from_secs(20));
-    let twice = Policy {
-        attempts: 2,
-        ..Policy::default()
-    };
-    let report = bench.run_with(twice).await;
-    assert_eq!(report.exit() as u8, 5, "{:?}", report.error);
-    let error = report.error.unwrap();
-    assert_eq!(error.code(), "no_answer");
-    assert!(error.to_string().contains("timed out"), "{error}");
-    assert!(bench.writes().is_empty());
-    bench.twin.set_latency(Duration::ZERO);
-    assert_eq!(bench.run_ok().await.created, 3);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_question_about_fields_that_fails_is_asked_again() {
     let bench = Bench::new(MAPPING, &model(20, "Oslo")).await;
     let unavailable = FaultKind::Status {
