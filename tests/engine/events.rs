@@ -138,7 +138,7 @@ async fn an_event_whose_answer_comes_too_late_is_held_and_not_sent_twice() {
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(
         &file,
-        text.replace("type: mailchimp,", "type: mailchimp, timeout: 300ms,"),
+        text.replace("type: mailchimp,", "type: mailchimp, timeout: 1s,"),
     )
     .unwrap();
     let slow = FaultKind::Latency {

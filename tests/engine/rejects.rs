@@ -204,8 +204,8 @@ async fn no_contact_value_stays_in_the_state() {
 const UNKNOWN_DOMAIN: &str = "id,email,first,city\n1,ann@example.com,Ann,Oslo\n2,bob@example.con,Bob,Rome\n\
      3,cy@example.com,Cy,Rome\n4,di@example.com,Di,Oslo\n";
 
-/// Who the destination has, and who is refused and why, after a run that met [`UNKNOWN_DOMAIN`].
-fn only_bob_is_refused(bench: &Bench) {
+/// Whom the destination has, and that Bob alone is refused, and why.
+fn only_bob_is_refused(bench: &Bench, others: &[&str]) {
     let mut there: Vec<String> = bench
         .twin
         .contacts()
@@ -213,7 +213,7 @@ fn only_bob_is_refused(bench: &Bench) {
         .filter_map(|contact| contact.get("firstname").map(str::to_owned))
         .collect();
     there.sort();
-    assert_eq!(there, ["Ann", "Cy", "Di"]);
+    assert_eq!(there, others);
     let rejects = bench.store(Access::Read).rejects(None, None, 10).unwrap();
     let told: Vec<_> = rejects
         .iter()
@@ -258,46 +258,65 @@ async fn a_row_that_a_batch_names_as_refused_costs_no_further_request() {
     let sent = batches(&bench);
     assert_eq!(sent.len(), 1, "{sent:?}");
     assert_eq!(sent[0].len(), 4, "the row was sent: nobody here could know");
-    only_bob_is_refused(&bench);
+    only_bob_is_refused(&bench, &["Ann", "Cy", "Di"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_refused_as_a_whole_is_split_until_the_row_is_found() {
-    let options = Options {
-        all_failed: AllFailed::BadRequest,
-        ..Options::default()
-    };
-    let bench = Bench::with(MAPPING, UNKNOWN_DOMAIN, options).await;
-    // The whole and both halves are refused without a name; then each row speaks for itself.
-    let body = "{\"status\":\"error\",\"category\":\"VALIDATION_ERROR\",\"message\":\"no\"}";
+    let two = "id,email,first,city\n1,ann@example.com,Ann,Oslo\n2,bob@example.con,Bob,Rome\n";
+    let bench = Bench::with(MAPPING, two, refusing_whole_batches()).await;
+    let nameless = "{\"status\":\"error\",\"category\":\"VALIDATION_ERROR\",\"message\":\"no\"}";
     let refused = FaultKind::Status {
         code: 400,
-        body: Some(body.into()),
+        body: Some(nameless.into()),
         headers: Vec::new(),
     };
-    bench.twin.inject(Fault::on("/batch/upsert", refused).times(3));
+    bench.twin.inject(Fault::on("/batch/upsert", refused));
     let report = bench.run().await;
-    assert_eq!((report.tally.created, report.tally.rejected), (3, 1));
+    assert_eq!((report.tally.created, report.tally.rejected), (1, 1));
     let sent = batches(&bench);
-    let sizes: Vec<usize> = sent.iter().map(Vec::len).collect();
-    assert_eq!(sizes, [1, 1, 1, 1, 2, 2, 4], "{sent:?}");
-    let mut alone: Vec<&String> = sent.iter().filter(|keys| keys.len() == 1).flatten().collect();
-    alone.sort();
+    assert_eq!(sizes(&sent), [1, 1, 2], "{sent:?}");
+    only_bob_is_refused(&bench, &["Ann"]);
     assert_eq!(
-        alone,
-        [
-            "ann@example.com",
-            "bob@example.con",
-            "cy@example.com",
-            "di@example.com"
-        ]
+        refused_requests(&bench),
+        2,
+        "the whole, and Bob by the destination's own judgement"
     );
-    let refused = bench
-        .twin
-        .requests()
-        .into_iter()
-        .filter(|request| request.status == 400)
-        .count();
-    assert_eq!(refused, 4, "the last one by the destination's own judgement");
-    only_bob_is_refused(&bench);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_of_bad_rows_alone_is_split_down_to_each_of_them() {
+    let bad = "id,email,first,city\n1,a@example.con,Ann,Oslo\n2,b@example.con,Bob,Rome\n\
+         3,c@example.con,Cy,Rome\n4,d@example.con,Di,Oslo\n";
+    let bench = Bench::with(MAPPING, bad, refusing_whole_batches()).await;
+    let report = bench.run().await;
+    assert_eq!((report.tally.created, report.tally.rejected), (0, 4));
+    let sent = batches(&bench);
+    assert_eq!(sizes(&sent), [1, 1, 1, 1, 2, 2, 4], "{sent:?}");
+    assert_eq!(refused_requests(&bench), 7);
+    let rejects = bench.store(Access::Read).rejects(None, None, 10).unwrap();
+    let mut told: Vec<(&str, &str)> = rejects
+        .iter()
+        .map(|open| (open.reject.key_text.as_str(), open.reject.code.as_str()))
+        .collect();
+    told.sort_unstable();
+    assert_eq!(told, ["1", "2", "3", "4"].map(|key| (key, "invalid_email")));
+}
+
+/// An account that answers 400 without naming rows when it can write none of a batch.
+fn refusing_whole_batches() -> Options {
+    Options {
+        all_failed: AllFailed::BadRequest,
+        ..Options::default()
+    }
+}
+
+fn sizes(batches: &[Vec<String>]) -> Vec<usize> {
+    batches.iter().map(Vec::len).collect()
+}
+
+/// Requests of the last run that were answered with 400.
+fn refused_requests(bench: &Bench) -> usize {
+    let requests = bench.twin.requests();
+    requests.iter().filter(|request| request.status == 400).count()
 }

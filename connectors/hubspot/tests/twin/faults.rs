@@ -62,7 +62,7 @@ async fn every_fault_is_classified_by_what_may_have_happened() {
 #[tokio::test]
 async fn an_answer_that_comes_after_the_timeout_is_in_doubt_if_something_was_written() {
     let twin = twin().await;
-    let hubspot = hubspot_with(&twin, json!({ "token": "pat-na1-sandbox", "timeout": "200ms" }));
+    let hubspot = hubspot_with(&twin, json!({ "token": "pat-na1-sandbox", "timeout": "500ms" }));
     let binding = hubspot
         .bind(spec("contacts", "email", Mode::Upsert, FIELDS), false)
         .await
