@@ -78,6 +78,7 @@ impl Store {
         let lock = lock(dir)?;
         let path = dir.join(FILE);
         make_file(&path)?;
+        share_permissions(&path);
         check_untouched(&path)?;
         let mut writer = connect(&path, Opening::ReadWrite)?;
         tune_writer(&writer).map_err(|error| StateError::sql(&path, &error))?;
@@ -290,6 +291,19 @@ fn make_file(path: &Path) -> Result<(), StateError> {
         .open(path)
         .map(drop)
         .map_err(|error| StateError::open(path, &error))
+}
+
+/// A reader that met a read-only file has left its log and index read-only as well. Whoever has given the
+/// file back need not know of them. What cannot be changed, SQLite complains of.
+fn share_permissions(path: &Path) {
+    let Ok(file) = std::fs::metadata(path) else { return };
+    for suffix in ["-wal", "-shm"] {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(suffix);
+        if std::fs::metadata(&beside).is_ok_and(|found| found.permissions() != file.permissions()) {
+            let _ = std::fs::set_permissions(&beside, file.permissions());
+        }
+    }
 }
 
 /// Takes the folder's lock, which the system gives back when the process ends, however it ends.

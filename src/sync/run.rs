@@ -140,8 +140,12 @@ impl Runner {
         mut error: Option<RunError>,
         duration: Duration,
     ) -> RunReport {
-        let tally = course.tally;
-        if error.is_none() && tally.accounted() != tally.read + course.removals {
+        let mut tally = course.tally;
+        if error.is_some() {
+            // What a run that failed did not get to, or could not write down, is the next one's.
+            let planned = tally.read + course.removals;
+            tally.deferred += planned.saturating_sub(tally.accounted());
+        } else if tally.accounted() != tally.read + course.removals {
             let message = format!(
                 "{} rows read and {} removals, but {} accounted for in sync {}",
                 tally.read,
@@ -487,14 +491,15 @@ impl Runner {
         for (sum, more) in course.fields.iter_mut().zip(&settlement.fields) {
             *sum += more;
         }
-        self.quotas.save(destination.as_ref(), &account)?;
         course.held.extend(settlement.held);
         *generation = (*generation).max(settlement.generation);
         match (filter.as_mut(), settlement.filter) {
             (Some(known), Some(more)) => known.extend(more),
             _ => *filter = None,
         }
-        end_of(course, report)
+        let saved = self.quotas.save(destination.as_ref(), &account);
+        // Why the delivery ended says more than that its quota could not be noted either.
+        end_of(course, report).and(saved)
     }
 
     /// Binds for writing: the account is the state's own, and the mapping fits.

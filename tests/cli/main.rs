@@ -4,6 +4,7 @@
 
 mod checks;
 mod demo;
+mod disks;
 mod documents;
 mod log;
 mod plans;

@@ -14,12 +14,15 @@ async fn a_plan_moves_nothing_and_says_what_the_run_then_does() {
     project.add(["31", "new@example.com", "New", "Rome", "lead"]);
     project.set(4, 4, "no-such-stage");
 
-    let before = project.outflow(&["state", "show", "--json"]).exits(0).json();
+    let (state, contacts) = (export(&project), project.twin.contacts());
     project.twin.clear_requests();
-    let plan = project.outflow(&["plan", "--json"]).exits(0).json();
+    let said = project.outflow(&["plan", "--json"]).exits(0);
+    let plan = said.json();
+    let requests = project.outflow(&["plan", "--requests"]).exits(0).stdout;
+    project.outflow(&["plan"]).exits(0);
     assert!(project.writes().is_empty());
-    let after = project.outflow(&["state", "show", "--json"]).exits(0).json();
-    assert_eq!(before["syncs"], after["syncs"]);
+    assert_eq!(export(&project), state, "not a row of the state");
+    assert_eq!(project.twin.contacts(), contacts);
 
     let planned = &plan["syncs"][0];
     assert_eq!(planned["create"], 1);
@@ -31,8 +34,12 @@ async fn a_plan_moves_nothing_and_says_what_the_run_then_does() {
     );
     assert_eq!(planned["operations"].as_array().unwrap().len(), 4);
 
-    let again = project.outflow(&["plan", "--json"]).exits(0);
-    assert_eq!(again.json(), plan, "the same every time");
+    for _ in 0..2 {
+        let again = project.outflow(&["plan", "--json"]).exits(0).stdout;
+        assert_eq!(again, said.stdout, "to the byte the same every time");
+        let again = project.outflow(&["plan", "--requests"]).exits(0).stdout;
+        assert_eq!(again, requests, "in the same order");
+    }
 
     let ran = project.outflow(&["run", "--json"]).exits(1).json();
     let ran = &ran["syncs"][0];
@@ -40,6 +47,27 @@ async fn a_plan_moves_nothing_and_says_what_the_run_then_does() {
     assert_eq!(ran["updated"], planned["update"]);
     assert_eq!(ran["removed"], planned["remove"]);
     assert_eq!(ran["rejected"], planned["rejected"]);
+}
+
+/// Everything the state holds.
+fn export(project: &Project) -> String {
+    project.outflow(&["state", "export"]).exits(0).stdout
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_of_many_requests_prints_them_in_the_same_order_every_time() {
+    let mut project = Project::new(1_200).await;
+    let requests = |project: &Project| project.outflow(&["plan", "--requests"]).exits(0).stdout;
+    let first = requests(&project);
+    assert_eq!(first.lines().count(), 12);
+    assert_eq!(requests(&project), first);
+    project.outflow(&["run"]).exits(0);
+    for id in (1..=1_200).step_by(2) {
+        project.set(id, 3, "Oslo");
+    }
+    let second = requests(&project);
+    assert_eq!(second.lines().count(), 6);
+    assert_eq!(requests(&project), second);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! `outflow run`: what is sent, what is told, how it exits.
 
+use outflow::deliver::AccountSnapshot;
 use outflow_sandbox::hubspot::{Fault, FaultKind};
 use serde_json::{Value, json};
 
@@ -147,6 +148,43 @@ async fn an_exhausted_quota_exits_7_and_the_next_run_goes_on() {
     let said = project.outflow(&["run", "--json"]).exits(7).json();
     assert_eq!(sync(&said)["status"], "deferred");
     assert_eq!(sync(&said)["deferred"], 3);
+
+    project.twin.clear_requests();
+    project.outflow(&["run"]).exits(7);
+    assert!(project.writes().is_empty(), "nothing is tried before midnight");
+
+    midnight_passes(&project);
+    let said = project.outflow(&["run", "--json"]).exits(0).json();
+    assert_eq!(
+        (&sync(&said)["created"], &sync(&said)["deferred"]),
+        (&json!(3), &json!(0))
+    );
+    assert_eq!(project.twin.contacts().len(), 3);
+    project.twin.clear_requests();
+    let said = project.outflow(&["run", "--json"]).exits(0).json();
+    assert_eq!(sync(&said)["unchanged"], 3);
+    assert_eq!(project.twin.request_count(), 0);
+}
+
+/// The program goes by the machine's clock, so what it remembers of the quota is a day older instead.
+fn midnight_passes(project: &Project) {
+    let state = project.path(".outflow/state.db");
+    let notes = rusqlite::Connection::open(state).unwrap();
+    let (name, text): (String, String) = notes
+        .query_row(
+            "SELECT name, value FROM note WHERE name LIKE 'limiter/%'",
+            (),
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .unwrap();
+    let mut account: AccountSnapshot = serde_json::from_str(&text).unwrap();
+    let day = 24 * 3_600_000;
+    account.day_ends_ms -= day;
+    account.exhausted_until_ms = account.exhausted_until_ms.map(|until| until - day);
+    let older = serde_json::to_string(&account).unwrap();
+    notes
+        .execute("UPDATE note SET value = ?1 WHERE name = ?2", [older, name])
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

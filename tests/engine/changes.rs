@@ -53,6 +53,49 @@ async fn a_value_that_becomes_null_is_cleared() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_template_puts_columns_together_and_goes_out_alone_when_one_of_them_changes() {
+    let mapping = MAPPING.replace(
+        "  city: city",
+        "  company: { template: \"{{ first }} – {{ city }}\" }\n  jobtitle: { template: \"{{ city }} {{ first }}\" }",
+    );
+    let model = "id,email,first,city\n1,zoe@example.com,Zoë,Ærøskøbing\n2,li@example.com,李小龍,\n3,nobody@example.com,,\n";
+    let bench = Bench::new(&mapping, model).await;
+    assert_eq!(bench.run_ok().await.created, 3);
+    let field = |email: &str, field: &str| bench.field(email, field).unwrap_or_default();
+    assert_eq!(field("zoe@example.com", "company"), "Zoë – Ærøskøbing");
+    assert_eq!(field("zoe@example.com", "jobtitle"), "Ærøskøbing Zoë");
+    assert_eq!(field("li@example.com", "company"), "李小龍 –", "NULL is no text");
+    assert_eq!(
+        field("li@example.com", "jobtitle"),
+        "李小龍",
+        "and leaves no blanks behind"
+    );
+    assert_eq!(
+        field("nobody@example.com", "jobtitle"),
+        "",
+        "of nothing but NULLs nothing is made"
+    );
+    assert_eq!((bench.run_ok().await.unchanged, bench.requests()), (3, 0));
+
+    bench.model(&model.replace("李小龍,", "李小龍,香港 🏙"));
+    let tally = bench.run_ok().await;
+    assert_eq!((tally.updated, tally.unchanged), (1, 2));
+    assert_eq!(
+        properties(&bench.writes()),
+        [json!({"company": "李小龍 – 香港 🏙", "jobtitle": "香港 🏙 李小龍"})],
+        "not the e-mail and the first name"
+    );
+    assert_eq!(field("li@example.com", "jobtitle"), "香港 🏙 李小龍");
+
+    // What it is made of is gone: the field is emptied as any other.
+    bench.map(&mapping.replace("  firstname: first\n", ""));
+    bench.run_ok().await;
+    bench.model(&model.replace("Zoë,Ærøskøbing", ","));
+    bench.run_ok().await;
+    assert_eq!(field("zoe@example.com", "jobtitle"), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_field_added_to_the_mapping_is_sent_alone_and_a_removed_one_sends_nothing() {
     let bench = Bench::new(MAPPING, THREE).await;
     bench.run_ok().await;

@@ -132,6 +132,30 @@ async fn an_event_without_an_answer_is_held_until_a_person_decides() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_event_whose_answer_comes_too_late_is_held_and_not_sent_twice() {
+    let shop = Shop::new().await;
+    let file = shop.folder.path().join("outflow.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(
+        &file,
+        text.replace("type: mailchimp,", "type: mailchimp, timeout: 1s,"),
+    )
+    .unwrap();
+    let slow = FaultKind::Latency {
+        time: Duration::from_secs(20),
+    };
+    shop.twin.inject(Fault::on("/events", slow));
+    let report = shop.run().await;
+    assert_eq!((report.tally.created, report.tally.held), (1, 1));
+    let open = shop.store().rejects(Some("orders"), None, 9).unwrap();
+    assert_eq!(open[0].reject.code, "no_answer");
+    let report = shop.run().await;
+    assert_eq!((report.tally.unchanged, report.tally.held), (1, 1));
+    assert_eq!((report.exit() as u8, shop.sent()), (1, 0));
+    assert_eq!(shop.events("ann") + shop.events("bob"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_dies_before_the_answer_leaves_its_events_in_doubt() {
     let shop = Shop::new().await;
     let slow = FaultKind::Latency {

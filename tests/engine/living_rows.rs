@@ -184,5 +184,6 @@ async fn a_removal_that_was_refused_sleeps_and_is_accounted_for() {
     assert!(first.error.is_none(), "{:?}", first.error);
     let second = bench.run().await;
     assert!(second.error.is_none(), "{:?}", second.error);
-    assert_eq!(first.tally.rejected, second.tally.rejected);
+    assert_eq!((first.tally.rejected, second.tally.rejected), (1, 1));
+    assert!(bench.writes().is_empty(), "it sleeps");
 }

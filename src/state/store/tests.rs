@@ -167,18 +167,80 @@ fn a_full_disk_loses_nothing_and_goes_on_when_there_is_room() {
     assert_eq!(fixture.state().rows, 5_000);
 }
 
+/// Set in the process in which permissions bind.
+const BOUND: &str = "OUTFLOW_TEST_PERMISSIONS_BIND";
+
+/// Whether permissions bind this process. They do not bind root: then the test of this name is made once more by
+/// a process without root's right to pass over them, and must succeed there.
+fn permissions_bind(test: &str) -> bool {
+    let folder = tempfile::tempdir().unwrap();
+    chmod(folder.path(), 0o500);
+    if std::fs::write(folder.path().join("probe"), "").is_err() {
+        return true;
+    }
+    assert!(std::env::var_os(BOUND).is_none(), "permissions do not bind");
+    let output = std::process::Command::new("setpriv")
+        .arg("--bounding-set=-dac_override,-dac_read_search")
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(BOUND, "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    false
+}
+
+fn chmod(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
 #[test]
 fn a_file_in_a_folder_that_cannot_be_written_is_read_as_it_is() {
+    if !permissions_bind("store::tests::a_file_in_a_folder_that_cannot_be_written_is_read_as_it_is") {
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("100% of ü?#");
     let store = Store::open(&dir, Access::Write).unwrap();
     store.ensure_sync("customers", &identity()).unwrap();
     drop(store);
-    let reader = connect_reader(&dir.join(FILE), Opening::Immutable).unwrap();
-    let name: String = reader
-        .query_row("SELECT name FROM sync", (), |row| row.get(0))
-        .unwrap();
-    assert_eq!(name, "customers");
+    for file in ["state.db", "lock"] {
+        chmod(&dir.join(file), 0o400);
+    }
+    chmod(&dir, 0o500);
+    let reader = Store::open(&dir, Access::Read).unwrap();
+    assert!(reader.opening == Opening::Immutable);
+    assert_eq!(reader.syncs().unwrap()[0].name, "customers");
+    let Err(error) = Store::open(&dir, Access::Write) else {
+        panic!("opened for writing");
+    };
+    assert!(matches!(error, StateError::Open { .. }), "{error}");
+    chmod(&dir, 0o700);
+}
+
+#[test]
+fn a_file_that_may_be_written_again_is_although_a_reader_came_by_before() {
+    if !permissions_bind("store::tests::a_file_that_may_be_written_again_is_although_a_reader_came_by_before")
+    {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    drop(Store::open(folder.path(), Access::Write).unwrap());
+    let path = folder.path().join(FILE);
+    chmod(&path, 0o400);
+    drop(Store::open(folder.path(), Access::Read).unwrap());
+    let Err(error) = Store::open(folder.path(), Access::Write) else {
+        panic!("opened for writing");
+    };
+    assert!(matches!(error, StateError::Open { .. }), "{error}");
+    chmod(&path, 0o600);
+    let store = Store::open(folder.path(), Access::Write).unwrap();
+    store.ensure_sync("customers", &identity()).unwrap();
 }
 
 #[test]

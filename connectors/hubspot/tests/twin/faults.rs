@@ -60,6 +60,33 @@ async fn every_fault_is_classified_by_what_may_have_happened() {
 }
 
 #[tokio::test]
+async fn an_answer_that_comes_after_the_timeout_is_in_doubt_if_something_was_written() {
+    let twin = twin().await;
+    let hubspot = hubspot_with(&twin, json!({ "token": "pat-na1-sandbox", "timeout": "500ms" }));
+    let binding = hubspot
+        .bind(spec("contacts", "email", Mode::Upsert, FIELDS), false)
+        .await
+        .unwrap();
+    let time = Duration::from_secs(20);
+    for (fault, written) in [(FaultKind::Latency { time }, 0), (FaultKind::Late { time }, 1)] {
+        twin.inject(Fault::next(fault));
+        let error = try_deliver(&*binding, vec![write(1, &["ann@example.com", "Ann"])])
+            .await
+            .unwrap_err();
+        assert_eq!((error.kind, error.code), (ErrorKind::Ambiguous, "no_answer"));
+        assert!(error.message.ends_with("timed out"), "{}", error.message);
+        assert_eq!(twin.contacts().len(), written);
+    }
+    // To have asked in vain changes nothing.
+    twin.inject(Fault::next(FaultKind::Latency { time }));
+    let error = hubspot.describe("contacts").await.unwrap_err();
+    assert_eq!(
+        (error.kind, error.code),
+        (ErrorKind::Transient { after: None }, "no_answer")
+    );
+}
+
+#[tokio::test]
 async fn the_daily_quota_names_the_time_until_midnight() {
     let (kind, _) = kind_under(FaultKind::Daily429).await;
     let ErrorKind::QuotaExhausted { until: Some(until) } = kind else {

@@ -30,6 +30,12 @@ pub enum FaultKind {
         #[serde(rename = "ms", deserialize_with = "milliseconds")]
         time: Duration,
     },
+    /// Applied at once, and answered this late.
+    Late {
+        /// Milliseconds.
+        #[serde(rename = "ms", deserialize_with = "milliseconds")]
+        time: Duration,
+    },
     /// The connection is closed; nothing is applied.
     CutBefore,
     /// Applied, then the connection is closed without an answer.
@@ -66,6 +72,7 @@ impl FaultKind {
         match self {
             FaultKind::Status { .. } => "status",
             FaultKind::Latency { .. } => "latency",
+            FaultKind::Late { .. } => "late",
             FaultKind::CutBefore => "cut_before",
             FaultKind::CutAfter => "cut_after",
             FaultKind::Truncated => "truncated",

@@ -193,10 +193,12 @@ async fn answer(account: &Account, asked: &Asked, fault: Option<FaultKind>) -> A
     } else {
         None
     };
-    let wait = account.state().latency;
-    if let Some(FaultKind::Latency { time }) = fault {
+    let mut wait = account.state().latency;
+    match fault {
         // Whoever does not wait for it leaves before anything is done.
-        tokio::time::sleep(time).await;
+        Some(FaultKind::Latency { time }) => tokio::time::sleep(time).await,
+        Some(FaultKind::Late { time }) => wait += time,
+        _ => {}
     }
     // The account's own work is part of the time every answer takes.
     let due = tokio::time::Instant::now() + wait;
@@ -210,7 +212,7 @@ async fn answer(account: &Account, asked: &Asked, fault: Option<FaultKind>) -> A
 
 fn outcome(account: &Account, asked: &Asked, fault: Option<FaultKind>) -> Answer {
     let ending = match fault {
-        None | Some(FaultKind::Latency { .. }) => Ending::Whole,
+        None | Some(FaultKind::Latency { .. } | FaultKind::Late { .. }) => Ending::Whole,
         Some(FaultKind::CutAfter) => Ending::Cut,
         Some(FaultKind::Truncated) => Ending::Truncated,
         Some(FaultKind::CutBefore) => return Answer::cut(),
@@ -269,9 +271,11 @@ fn refuse(account: &Account, fault: FaultKind) -> Answer {
         }
         FaultKind::Daily429 => limits::Policy::Daily.refuse(&correlation, &request),
         FaultKind::Window429 => limits::Policy::Window.refuse(&correlation, &request),
-        FaultKind::Latency { .. } | FaultKind::CutBefore | FaultKind::CutAfter | FaultKind::Truncated => {
-            Answer::cut()
-        }
+        FaultKind::Latency { .. }
+        | FaultKind::Late { .. }
+        | FaultKind::CutBefore
+        | FaultKind::CutAfter
+        | FaultKind::Truncated => Answer::cut(),
     };
     answer.set("x-hubspot-correlation-id", &correlation);
     answer

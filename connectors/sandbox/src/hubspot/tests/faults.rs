@@ -108,6 +108,22 @@ async fn a_slow_answer_outlasts_a_clients_patience() {
 }
 
 #[tokio::test]
+async fn a_late_answer_is_to_something_that_was_done() {
+    let bench = Bench::new().await;
+    let late = FaultKind::Late {
+        time: Duration::from_secs(60),
+    };
+    bench.twin.inject(Fault::on(BATCH_UPSERT, late));
+    let input = json!({ "id": "ann@example.com", "idProperty": "email", "properties": {} });
+    let request = bench
+        .request("POST", BATCH_UPSERT)
+        .json(&json!({ "inputs": [input] }))
+        .timeout(Duration::from_millis(500));
+    assert!(request.send().await.unwrap_err().is_timeout());
+    assert_eq!(bench.twin.count("contacts"), 1);
+}
+
+#[tokio::test]
 async fn faults_clock_limits_and_log_can_be_reached_from_other_processes() {
     let bench = Bench::new().await;
     let fault =
