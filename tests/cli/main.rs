@@ -7,6 +7,7 @@ mod demo;
 mod documents;
 mod plans;
 mod project;
+mod readme;
 mod reports;
 mod runs;
 mod signals;
