@@ -206,3 +206,48 @@ fn of_the_table() -> Vec<String> {
     assert!(commands.len() > 20, "{commands:?}");
     commands
 }
+
+#[cfg(unix)]
+#[test]
+fn the_set_up_asks_for_the_versions_the_readme_names() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let programs = tempfile::tempdir().unwrap();
+    // Python says what it is by its exit code.
+    for (program, script) in [
+        ("rustc", "echo 'rustc 1.9.0 (of old)'"),
+        ("node", "echo v9.11.2"),
+        ("python3", "exit 1"),
+    ] {
+        let path = programs.path().join(program);
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let path = format!("{}:{}", programs.path().display(), std::env::var("PATH").unwrap());
+    let environment = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/setup/environment");
+    let mut command = std::process::Command::new(environment);
+    let said = Said::of(command.env("PATH", path).output().unwrap()).exits(1);
+    let prose = README.replace('\n', " ");
+    let rust = env!("CARGO_PKG_RUST_VERSION");
+    for (named, missed) in [
+        (
+            format!("Rust ({rust} or later)"),
+            format!("Rust {rust} or newer (rustc is 1.9.0)"),
+        ),
+        (
+            "Node.js 20 or later".into(),
+            "Node.js 20 or newer (node is 9.11.2)".into(),
+        ),
+        (
+            "Python 3.11 or later".into(),
+            "Python 3.11 or newer (python3 is older".into(),
+        ),
+    ] {
+        assert!(prose.contains(&named), "README.md does not say `{named}`");
+        assert!(
+            said.stderr.contains(&missed),
+            "`{missed}` is missing in {}",
+            said.stderr
+        );
+    }
+}
