@@ -5,6 +5,7 @@
 mod checks;
 mod demo;
 mod documents;
+mod explained;
 mod plans;
 mod project;
 mod readme;
