@@ -11,5 +11,6 @@ mod project;
 mod readme;
 mod reports;
 mod runs;
+mod secrecy;
 mod signals;
 mod words;
