@@ -100,7 +100,7 @@ pub(crate) enum Verb {
     Fields(fields::FieldsArgs),
     /// Look at, reset, export or import the state
     State(state::StateArgs),
-    /// Serve a local HubSpot twin to try things against
+    /// Serve local twins of all destinations to try things against
     Sandbox(sandbox::SandboxArgs),
     /// Tell what a code means, and what to do
     Code(code::CodeArgs),

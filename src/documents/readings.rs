@@ -1,6 +1,6 @@
 //! What a text that somebody typed may stand for in a model.
 
-use outflow_sdk::value::{Decimal, Value, days_since_epoch};
+use outflow_sdk::value::{Decimal, Value, days_since_epoch, micros_since_epoch};
 
 /// Most readings of a key text that are looked up.
 const READINGS: usize = 256;
@@ -74,7 +74,7 @@ pub(super) fn kinds(part: &str) -> Vec<Value> {
         kinds.push(Value::Date(days_since_epoch(date)));
     }
     if let Ok(instant) = part.parse::<jiff::Timestamp>() {
-        kinds.push(Value::Timestamp(instant.as_microsecond()));
+        kinds.push(Value::Timestamp(micros_since_epoch(instant)));
     }
     match part.to_ascii_lowercase().as_str() {
         "true" => kinds.push(Value::Bool(true)),

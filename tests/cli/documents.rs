@@ -1,5 +1,8 @@
 //! `--json`: documents whose keys other programs rely on.
 
+use std::collections::BTreeMap;
+
+use clap::CommandFactory;
 use serde_json::json;
 
 use crate::project::{Project, has_keys, keys};
@@ -121,6 +124,66 @@ async fn documents_keep_their_keys() {
 
     let state = project.outflow(&["state", "show", "--json"]).exits(0).json();
     assert_eq!(state["syncs"][0]["identity"]["key"], json!(["id"]));
+}
+
+/// The verbs below a command that have `--json`, as they are typed.
+fn with_json(command: &clap::Command, typed: &str, found: &mut Vec<String>) {
+    let has_json = command.get_arguments().any(|one| one.get_long() == Some("json"));
+    if has_json {
+        found.push(typed.trim().to_owned());
+    }
+    for verb in command.get_subcommands() {
+        with_json(verb, &format!("{typed} {}", verb.get_name()), found);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_verb_with_json_prints_one_document_whatever_it_finds() {
+    let mut project = Project::new(3).await;
+    project.set(2, 1, "nonsense");
+    project.outflow(&["run"]).exits(1);
+    // What each verb is asked beside `--json`, how it ends, and what its document has then.
+    let row = &["customers", "2"][..];
+    let asked = BTreeMap::from([
+        ("check", (&[][..], 0, "problems")),
+        ("plan", (&[], 0, "syncs")),
+        ("run", (&[], 1, "syncs")),
+        ("status", (&[], 0, "syncs")),
+        ("history", (&[], 0, "runs")),
+        ("rejects", (&[], 0, "rejects")),
+        ("rejects list", (&["customers"], 0, "rejects")),
+        ("rejects show", (row, 0, "reject")),
+        ("rejects retry", (row, 0, "retried")),
+        ("rejects arrived", (row, 2, "error")),
+        ("explain", (row, 0, "row")),
+        ("fields", (&["customers"], 0, "fields")),
+        ("state show", (&[], 0, "syncs")),
+        ("state reset", (&["customers", "--yes"], 0, "forgotten")),
+        ("code", (&["invalid_email"], 0, "meanings")),
+        ("alerts test", (&[], 2, "error")),
+    ]);
+    let mut verbs = Vec::new();
+    with_json(&outflow::cli::Arguments::command(), "", &mut verbs);
+    verbs.sort();
+    assert_eq!(verbs, asked.keys().copied().collect::<Vec<_>>());
+    for (verb, (rest, exit, key)) in asked {
+        let mut arguments: Vec<&str> = verb.split(' ').collect();
+        arguments.extend(rest);
+        arguments.push("--json");
+        let said = project.outflow(&arguments).exits(exit);
+        // A second document behind the first would be an error.
+        let document = said.json();
+        assert!(
+            document.get(key).is_some(),
+            "{verb}: `{key}` is missing in {document}"
+        );
+        // A name that nothing has: the failure is one document too.
+        if !rest.is_empty() && verb != "state reset" {
+            arguments[verb.split(' ').count()] = "nothing-of-that-name";
+            let failed = project.outflow(&arguments).exits(2).json();
+            has_keys(&failed["error"], &["code", "message"]);
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

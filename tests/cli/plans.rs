@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::project::Project;
+use crate::project::{MAPPING, Project};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_moves_nothing_and_says_what_the_run_then_does() {
@@ -88,6 +88,41 @@ async fn an_operation_names_its_row_and_its_new_values() {
         "{text}"
     );
     assert!(text.contains("city (changed) → Oslo"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_the_destination_never_acknowledged_is_new_and_another_one_is_changed() {
+    let mut project = Project::new(2).await;
+    let first = project.outflow(&["plan"]).exits(0).stdout;
+    assert!(first.contains("city (new) → Berlin"), "{first}");
+    assert!(!first.contains("(changed)"), "{first}");
+    project.outflow(&["run"]).exits(0);
+    project.write(
+        "mappings/customers.yaml",
+        &format!("{MAPPING}  jobtitle: {{ value: Patron }}\n"),
+    );
+    project.set(2, 3, "Oslo");
+    let later = project.outflow(&["plan"]).exits(0).stdout;
+    assert_eq!(later.matches("jobtitle (new) → Patron").count(), 2, "{later}");
+    assert!(later.contains("city (changed) → Oslo"), "{later}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_long_the_accounts_limits_make_a_run_wait_is_told_before_it() {
+    let project = Project::new(250).await;
+    let unlimited = project.outflow(&["plan", "--summary"]).exits(0).stdout;
+    assert!(
+        unlimited.contains("3 requests, no wait for the account's limits"),
+        "{unlimited}"
+    );
+    let text = std::fs::read_to_string(project.path("outflow.yaml")).unwrap();
+    let limited = text.replace("limits: none", "limits: { requests: 1, per: 30s }");
+    project.write("outflow.yaml", &limited);
+    let waits = project.outflow(&["plan", "--summary"]).exits(0).stdout;
+    assert!(
+        waits.contains("3 requests, about 1 min within the account's limits"),
+        "{waits}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

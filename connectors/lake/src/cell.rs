@@ -1,7 +1,7 @@
 //! One cell as a file or SQLite holds it, before its column has a type.
 
 use jiff::{Timestamp, civil};
-use outflow_sdk::value::{Decimal, days_since_epoch};
+use outflow_sdk::value::{Decimal, days_since_epoch, micros_since_epoch};
 
 /// One cell.
 #[derive(Clone, Copy, Debug)]
@@ -81,11 +81,11 @@ impl Cell<'_> {
     pub(crate) fn timestamp(&self) -> Option<i64> {
         let Cell::Text(text) = self else { return None };
         if let Ok(instant) = text.parse::<Timestamp>() {
-            return Some(instant.as_microsecond());
+            return Some(micros_since_epoch(instant));
         }
         let local: civil::DateTime = text.parse().ok()?;
         let instant = jiff::tz::TimeZone::UTC.to_timestamp(local).ok()?;
-        Some(instant.as_microsecond())
+        Some(micros_since_epoch(instant))
     }
 
     /// Whether the cell reads as JSON.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow_array::{
     ArrayRef, BooleanArray, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray,
+    TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray, TimestampSecondArray,
 };
 use outflow_lake::DESCRIPTOR;
 use outflow_sdk::conformance::source::{Fixture, SqlFixture, run};
@@ -15,6 +15,7 @@ use outflow_sdk::descriptor::OpenContext;
 use outflow_sdk::source::{Model, Source};
 use outflow_sdk::value::{Decimal, Value};
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use tempfile::TempDir;
 
 const COLUMNS: [&str; 8] = ["id", "name", "note", "ltv", "born", "seen", "vip", "tags"];
@@ -262,4 +263,89 @@ async fn parquet_keeps_every_rule() {
         row[7] = tags;
     }
     keeps_every_rule(fixture(root.path(), "", rows)).await;
+}
+
+/// An hour before Berlin's clocks go forward, the last microsecond before 1970, and nothing.
+const INSTANTS: [Option<i64>; 3] = [Some(1_774_744_200_123_456), Some(-1), None];
+
+/// A column, and what it keeps of an instant in microseconds.
+type Instants = (&'static str, ArrayRef, fn(i64) -> i64);
+
+/// The instants in every unit, each with a zone and without one, and what is kept of them. Parquet has no
+/// seconds: only Arrow's own writers say that a number is one.
+fn instants() -> Vec<Instants> {
+    let in_units = |by: fn(i64) -> i64| INSTANTS.map(|instant| instant.map(by)).to_vec();
+    let seconds = || TimestampSecondArray::from(in_units(|micros| micros.div_euclid(1_000_000)));
+    let millis = || TimestampMillisecondArray::from(in_units(|micros| micros.div_euclid(1_000)));
+    let micros = || TimestampMicrosecondArray::from(in_units(|micros| micros));
+    // With what a microsecond does not hold.
+    let nanos = || TimestampNanosecondArray::from(in_units(|micros| micros * 1_000 + 999));
+    let of_seconds: fn(i64) -> i64 = |micros| micros.div_euclid(1_000_000) * 1_000_000;
+    let of_millis: fn(i64) -> i64 = |micros| micros.div_euclid(1_000) * 1_000;
+    vec![
+        ("seconds", Arc::new(seconds()), of_seconds),
+        (
+            "seconds_utc",
+            Arc::new(seconds().with_timezone("UTC")),
+            of_seconds,
+        ),
+        ("millis", Arc::new(millis()), of_millis),
+        (
+            "millis_plus_two",
+            Arc::new(millis().with_timezone("+02:00")),
+            of_millis,
+        ),
+        ("micros", Arc::new(micros()), |micros| micros),
+        ("micros_utc", Arc::new(micros().with_timezone("UTC")), |micros| {
+            micros
+        }),
+        ("nanos", Arc::new(nanos()), |micros| micros),
+        (
+            "nanos_berlin",
+            Arc::new(nanos().with_timezone("Europe/Berlin")),
+            |micros| micros,
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn instants_of_parquet_are_the_same_with_a_zone_without_one_and_by_sql() {
+    // As Arrow's own writers leave it, with the names of the zones, and as all others do.
+    for skip_arrow_metadata in [false, true] {
+        let mut columns = instants();
+        columns.retain(|(name, ..)| !(skip_arrow_metadata && name.starts_with("seconds")));
+        let ids: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
+        let named = columns
+            .iter()
+            .map(|(name, array, _)| (*name, Arc::clone(array), true));
+        let batch =
+            RecordBatch::try_from_iter_with_nullable([("id", ids, false)].into_iter().chain(named)).unwrap();
+        let root = TempDir::new().unwrap();
+        for (name, rows) in [("people", 3), ("nobody", 0)] {
+            let file = File::create(root.path().join(format!("{name}.parquet"))).unwrap();
+            let options = ArrowWriterOptions::new().with_skip_arrow_metadata(skip_arrow_metadata);
+            let mut writer = ArrowWriter::try_new_with_options(file, batch.schema(), options).unwrap();
+            writer.write(&batch.slice(0, rows)).unwrap();
+            writer.close().unwrap();
+        }
+        let mut rows = Vec::new();
+        for (id, instant) in ["1", "2", "3"].iter().zip(INSTANTS) {
+            let mut row = vec![number(id)];
+            row.extend(columns.iter().map(|(_, _, kept)| match instant {
+                Some(micros) => Value::Timestamp(kept(micros)),
+                None => Value::Null,
+            }));
+            rows.push(row);
+        }
+        let fields = batch.schema();
+        for model in [
+            Model::Table("people".into()),
+            Model::Sql("SELECT * FROM people".into()),
+        ] {
+            let mut fixture = fixture(root.path(), "", rows.clone());
+            fixture.model = model;
+            fixture.columns = fields.fields().iter().map(|field| field.name().clone()).collect();
+            keeps_every_rule(fixture).await;
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! `as:`, one canonical value turned into another kind.
 
-use crate::value::{Decimal, Value, civil_date, days_since_epoch};
+use crate::value::{Decimal, Value, civil_date, days_since_epoch, micros_since_epoch};
 use jiff::{Timestamp, civil};
 
 /// The kind a value is turned into.
@@ -124,10 +124,11 @@ fn timestamp(value: &Value) -> Result<i64, &'static str> {
 /// An instant; text without a zone counts as UTC.
 fn instant(text: &str) -> Option<i64> {
     if let Ok(instant) = text.parse::<Timestamp>() {
-        return Some(instant.as_microsecond());
+        return Some(micros_since_epoch(instant));
     }
     let local: civil::DateTime = text.parse().ok()?;
-    Some(jiff::tz::Offset::UTC.to_timestamp(local).ok()?.as_microsecond())
+    let instant = jiff::tz::Offset::UTC.to_timestamp(local).ok()?;
+    Some(micros_since_epoch(instant))
 }
 
 fn list(value: Value) -> Result<Value, &'static str> {

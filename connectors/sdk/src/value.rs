@@ -103,6 +103,16 @@ pub fn civil_date(days: i32) -> Option<civil::Date> {
         .ok()
 }
 
+/// Whole microseconds from 1970 to an instant. Finer parts are cut towards the past on either side of 1970, as
+/// those of Arrow's nanoseconds are, so that an instant is the same by whichever way it comes.
+pub fn micros_since_epoch(instant: Timestamp) -> i64 {
+    let micros = instant.as_microsecond();
+    match instant.subsec_nanosecond() % 1_000 {
+        ..0 => micros - 1,
+        0.. => micros,
+    }
+}
+
 /// Days from 1970-01-01 to `date`.
 pub fn days_since_epoch(date: civil::Date) -> i32 {
     let hours = civil::date(1970, 1, 1).duration_until(date).as_hours();
@@ -428,6 +438,18 @@ mod tests {
         assert_eq!(round("-2.345", 2), "-2.35");
         assert_eq!(round("2.5", 0), "3");
         assert_eq!(round("7", 2), "7");
+    }
+
+    #[test]
+    fn what_is_finer_than_a_microsecond_is_cut_towards_the_past() {
+        for (text, micros) in [
+            ("1970-01-01T00:00:00.000001999Z", 1),
+            ("1969-12-31T23:59:59.999999Z", -1),
+            ("1969-12-31T23:59:59.999999001Z", -1),
+            ("1969-12-31T23:59:58.9999985Z", -1_000_002),
+        ] {
+            assert_eq!(micros_since_epoch(text.parse().unwrap()), micros, "{text}");
+        }
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! What the demo says is true, or the demo fails: the twins' logs and records are the witnesses.
 
+use std::collections::HashMap;
+
 use outflow_sandbox::mailchimp::AUDIENCE;
 
 use super::super::failure::Failure;
 use super::super::sandbox::Twins;
 use super::carried::{self, Sent};
+use super::people::customer;
 use super::shop;
 use crate::state::{RunStatus, Tally};
 use crate::sync::error::Exit;
@@ -52,7 +55,29 @@ pub(super) fn first_run(reports: &[RunReport], twins: &Twins) -> Result<(), Fail
     ];
     expect(arrived.iter().all(|rows| *rows as u64 == shop::CUSTOMERS), || {
         format!("the twins have {arrived:?} customers")
-    })
+    })?;
+    templates(twins)
+}
+
+/// HubSpot has the name of every customer as the mapping's template makes it of two columns.
+fn templates(twins: &Twins) -> Result<(), Failure> {
+    let contacts = twins.hubspot.contacts();
+    let names = contacts.iter().filter_map(|contact| {
+        let name = contact.get("full_name")?;
+        Some((contact.get("email")?, name))
+    });
+    let names: HashMap<&str, &str> = names.collect();
+    for id in 1..=shop::CUSTOMERS {
+        let customer = customer(id);
+        let first_name = customer.first_name.unwrap_or_default();
+        let expected = format!("{first_name} {}", customer.last_name);
+        let expected = expected.trim_start();
+        let found = names.get(customer.email.as_str()).copied().unwrap_or_default();
+        expect(found == expected, || {
+            format!("HubSpot has the full_name `{found}` of customer {id}, not `{expected}`")
+        })?;
+    }
+    Ok(())
 }
 
 /// What the second sync does at each destination, and how many values it sends there.

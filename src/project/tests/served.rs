@@ -61,6 +61,18 @@ fn callers_hooks_alerts_and_limits_are_read() {
 }
 
 #[test]
+fn tokens_that_are_not_there_offline_are_not_taken_for_one_another() {
+    let unset = SERVED
+        .replacen("CRM_TOKEN", "VIEWERS_TOKEN", 1)
+        .replacen("MAIL_KEY", "ADMINS_TOKEN", 1);
+    let outflow = format!("{PROJECT}{unset}");
+    let folder = Folder::new(&[("outflow.yaml", &outflow), ("mappings/m.yaml", MAPPING)]);
+    let loaded = folder.load(true);
+    assert!(!loaded.has_errors(), "{}", super::rendered(&loaded));
+    assert!(folder.load(false).has_errors(), "they are missing online");
+}
+
+#[test]
 fn what_is_wrong_with_them_is_said_at_its_place() {
     for (by, expected) in [
         (("role: viewer", "role: viewr"), "did you mean `viewer`?"),

@@ -1,7 +1,7 @@
 //! Contacts: first sync, changes, addresses, merges, modes, removals.
 
 use insta::assert_snapshot;
-use outflow_sandbox::hubspot::{AllFailed, EmailConflict, Options, SecondaryEmail};
+use outflow_sandbox::hubspot::{AllFailed, EmailConflict, Options, Property, SecondaryEmail};
 use outflow_sdk::destination::{Destination, Effect, Mode, Removed};
 use serde_json::json;
 
@@ -94,6 +94,74 @@ async fn a_new_address_changes_the_contact_and_makes_no_second_one() {
     deliver(&*binding, vec![row]).await;
     assert_eq!(twin.contact("new@example.com").unwrap().id, ends[0].remote());
     assert_eq!(twin.contacts().len(), 1);
+}
+
+#[tokio::test]
+async fn a_unique_property_finds_its_contact_whatever_its_address_is() {
+    let twin = twin().await;
+    twin.define_property("contacts", Property::unique("customer_no"))
+        .unwrap();
+    // Somebody in the CRM knows the number already, under another address.
+    let known = twin
+        .put_record(
+            "contacts",
+            &[("customer_no", "C-1"), ("email", "old@example.com")],
+        )
+        .unwrap();
+    let fields = ["customer_no", "email", "firstname"];
+    let binding = bind(&twin, spec("contacts", "customer_no", Mode::Upsert, &fields)).await;
+    let rows = vec![
+        write(1, &["C-1", "ann@example.com", "Ann"]),
+        write(2, &["C-2", "bob@example.com", "Bob"]),
+    ];
+    let ends = deliver(&*binding, rows).await;
+    assert_eq!(
+        (ends[0].effect(), ends[0].remote()),
+        (Effect::Updated, known.as_str())
+    );
+    assert_eq!(ends[1].effect(), Effect::Created);
+    assert_snapshot!(text(&only_request(&twin)), @r#"{"inputs":[{"idProperty":"customer_no","id":"C-1","objectWriteTraceId":"r-1","properties":{"customer_no":"C-1","email":"ann@example.com","firstname":"Ann"}},{"idProperty":"customer_no","id":"C-2","objectWriteTraceId":"r-2","properties":{"customer_no":"C-2","email":"bob@example.com","firstname":"Bob"}}]}"#);
+    assert_eq!(twin.contact("ann@example.com").unwrap().id, known);
+
+    // What changes later goes to the record by its id, and goes alone: the number and the address too.
+    for (row, pending, body) in [
+        (
+            ["C-1", "ann@example.com", "Anne"],
+            2,
+            json!({ "firstname": "Anne" }),
+        ),
+        (
+            ["C-1", "anne@example.com", "Anne"],
+            1,
+            json!({ "email": "anne@example.com" }),
+        ),
+        (
+            ["C-9", "anne@example.com", "Anne"],
+            0,
+            json!({ "customer_no": "C-9" }),
+        ),
+    ] {
+        twin.clear_requests();
+        let ends = deliver(&*binding, vec![changed(write(1, &row), &known, &[pending])]).await;
+        assert_eq!(
+            (ends[0].effect(), ends[0].remote()),
+            (Effect::Updated, known.as_str())
+        );
+        let request = only_request(&twin);
+        assert!(
+            request.path.ends_with("/contacts/batch/update"),
+            "{}",
+            request.path
+        );
+        let input = &request.json()["inputs"][0];
+        assert_eq!((&input["id"], &input["properties"]), (&json!(known), &body));
+        assert_eq!(input.get("idProperty"), None, "{input}");
+    }
+    assert_eq!(twin.contacts().len(), 2);
+    assert_eq!(
+        twin.record("contacts", &known).unwrap().get("customer_no"),
+        Some("C-9")
+    );
 }
 
 #[tokio::test]

@@ -1,9 +1,12 @@
 //! The page for people.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::{Bench, Got};
 use crate::hubspot::ProcessingType;
+use crate::hubspot::json::iso;
 
 async fn page(bench: &Bench, query: &str) -> Got {
     bench
@@ -47,6 +50,31 @@ async fn the_page_shows_contacts_lists_and_requests_without_scripts() {
         2,
         "looking at the page is no request to the API"
     );
+}
+
+#[tokio::test]
+async fn each_field_is_shown_with_the_moment_it_last_changed() {
+    let bench = Bench::new().await;
+    let ann = |values| [("ann@example.com", values)];
+    bench
+        .upsert(&ann(json!({ "firstname": "Ann", "city": "Bonn" })))
+        .await;
+    bench.twin.advance_clock(Duration::from_secs(3 * 3_600));
+    bench.upsert(&ann(json!({ "city": "Oslo" }))).await;
+    let changed_at = bench.twin.contact("ann@example.com").unwrap().changed_at;
+    let (city, firstname) = (changed_at["city"], changed_at["firstname"]);
+    assert!(city - firstname >= 3 * 3_600_000, "{city} {firstname}");
+    let text = page(&bench, "").await.text;
+    for (field, value, at, ago) in [
+        ("city", "Oslo", city, "now"),
+        ("firstname", "Ann", firstname, "3 h ago"),
+    ] {
+        let iso = iso(at);
+        let shown = format!(
+            "<dt>{field}</dt><dd>{value}</dd><dd><time datetime=\"{iso}\" title=\"{iso}\">{ago}</time></dd>"
+        );
+        assert!(text.contains(&shown), "{shown} is missing in {text}");
+    }
 }
 
 #[tokio::test]
