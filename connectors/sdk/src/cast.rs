@@ -1,7 +1,8 @@
 //! `as:`, one canonical value turned into another kind.
 
-use crate::value::{Decimal, Value, civil_date, days_since_epoch, micros_since_epoch};
 use jiff::{Timestamp, civil};
+
+use crate::value::{Decimal, Value, civil_date, days_since_epoch, micros_since_epoch};
 
 /// The kind a value is turned into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
