@@ -22,8 +22,11 @@ pub(super) const ALL: &str =
     "SELECT key, print, layout, prints, remote, key_text, match_text, applied_ms, run
     FROM row WHERE sync = ?1 ORDER BY key";
 
-/// Least and most rows read ahead of a look-up.
-const AHEAD: (usize, usize) = (2, 256);
+/// Most rows read by one look-up.
+const MOST_AHEAD: usize = 256;
+
+/// Of so many look-ups that read one row each, one reads two: whether keys are close together again.
+const PROBE: u32 = 16;
 
 /// Most buckets of the filter that one query of [`Unseen`] spans.
 const SPAN: usize = 512;
@@ -70,7 +73,10 @@ pub struct Lookup {
     from: KeyHash,
     /// Whether the block reaches the sync's last row.
     whole: bool,
+    /// Rows the next look-up reads; one where keys are far apart, so that none is read in vain.
     ahead: usize,
+    /// Look-ups until one probes.
+    alone: u32,
 }
 
 impl Store {
@@ -86,7 +92,8 @@ impl Store {
             block: VecDeque::new(),
             from: KeyHash::MAX,
             whole: false,
-            ahead: AHEAD.0,
+            ahead: 2,
+            alone: PROBE,
         })
     }
 
@@ -138,7 +145,7 @@ impl Lookup {
         if !covers {
             self.read_ahead(key)
                 .map_err(|error| StateError::sql(&self.store, &error))?;
-        } else if self.ahead < AHEAD.1 {
+        } else if self.ahead < MOST_AHEAD {
             self.ahead *= 2;
         }
         while self.block.front().is_some_and(|row| row.key < key) {
@@ -155,8 +162,14 @@ impl Lookup {
 
     /// Reads from `key` on: as many rows as paid off before.
     fn read_ahead(&mut self, key: KeyHash) -> rusqlite::Result<()> {
-        if self.block.len() * 2 > self.ahead {
-            self.ahead = (self.ahead / 2).max(AHEAD.0);
+        if self.block.len() * 2 >= self.ahead {
+            self.ahead = (self.ahead / 2).max(1);
+        }
+        if self.ahead == 1 {
+            self.alone -= 1;
+            if self.alone == 0 {
+                (self.ahead, self.alone) = (2, PROBE);
+            }
         }
         self.block.clear();
         let mut statement = self.connection.prepare_cached(FORWARD)?;
