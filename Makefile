@@ -56,9 +56,9 @@ lint-docker: $(SETUP)
 clippy:
 	@$(STEP) clippy cargo clippy --workspace --all-targets --locked -- -D warnings
 
-# The summaries of the suites that ran a test are shown.
+# The summaries of the suites that ran a test are shown, and what this machine cannot show.
 unit:
-	@OUTFLOW_STEP_SHOW='^test result: .* [1-9][0-9]* passed' \
+	@OUTFLOW_STEP_SHOW='^test result: .* [1-9][0-9]* passed|^skipped: ' \
 	$(STEP) unit cargo test --workspace --locked --no-fail-fast
 
 # The vendors' own SDKs against the twins. Built as for `unit`, so that nothing is built twice.
