@@ -12,7 +12,9 @@ pub(crate) fn misfits(sync: &SyncSpec, binding: &dyn Binding) -> Vec<FieldProble
         let FieldSource::Constant(value) = &mapping.source else {
             continue;
         };
-        let is_told = |problem: &FieldProblem| problem.field.as_deref() == Some(&mapping.field);
+        // A warning says what some rows may meet; this is about all of them.
+        let is_told =
+            |problem: &FieldProblem| !problem.warning && problem.field.as_deref() == Some(&mapping.field);
         if problems.iter().any(is_told) {
             continue;
         }
